@@ -1,0 +1,3 @@
+"""Genome interpretation: the small package behind the book."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,964 @@
+"""From text notebooks to the rendered book.
+
+A notebook is written as MyST text, ``notebooks/NAME.md``. ``notebooks/runs.yml`` says which pages are made
+from it and with which parameters. A page then passes five stations, and each is one function here:
+
+1. `convert`: text to an ``.ipynb`` whose cell ids depend on the text alone;
+2. `execute`: papermill runs it, `clean` refuses what must not reach a reader, and a small record
+   (seconds, parameters, kind of data, commit) is written beside it;
+3. `stage`: prose pages and executed notebooks are laid side by side in ``_build/src``;
+4. `render`: Jupyter Book turns that folder into HTML, with every warning an error;
+5. `build`: the whole of it, through the job graph in ``workflow/Snakefile``.
+
+Every file appears by an atomic rename, so a build that is killed at any moment can be started again and
+ends as if nothing had happened.
+"""
+
+import ast
+import hashlib
+import importlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import filelock
+import jupytext
+import nbformat
+import pandas as pd
+import yaml
+from nbformat import NotebookNode
+
+from gi_lib.datasets import registry
+
+SCALES = ("demo", "paper")
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+# Time limit of one cell, in seconds. A demo page must fit a laptop; a cell at paper scale trains networks.
+CELL_TIMEOUT = {"demo": 900, "paper": 24 * 3600}
+
+# Every numerical library reads its own variable; a kernel gets all of them.
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "LOKY_MAX_CPU_COUNT",
+)
+
+STATUS_MARKER = "<!-- execution-status -->"
+LARGEST_RECORD = 200_000  # bytes of one recorded table: results are kept small and readable
+DATA_MARKER = "<!-- data-table -->"
+
+
+class BookError(RuntimeError):
+    """The book cannot be built; the message is one sentence that says what, where and what is allowed."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """One entry of ``notebooks/runs.yml``: a page of the book made from a notebook.
+
+    Attributes
+    ----------
+    name : str
+        Page name; the page's address is ``notebooks/<name>.html``.
+    source : str
+        File name of the text notebook, inside ``notebooks/``.
+    parameters : dict of str to dict
+        Parameter set per scale.
+    title : str, optional
+        Replaces the first heading, for a source that gives two pages.
+    suffix : str, optional
+        Appended to every label of the page, for a source that gives two pages.
+    """
+
+    name: str
+    source: str
+    parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    title: str | None = None
+    suffix: str | None = None
+
+    @property
+    def notebook(self) -> str:
+        """Name of the notebook, without its ending."""
+        return Path(self.source).stem
+
+
+@dataclass(frozen=True)
+class Project:
+    """The folders of one book, all derived from the folder that holds ``_config.yml``."""
+
+    root: Path = REPOSITORY
+
+    @property
+    def build(self) -> Path:
+        """Everything that a build makes; ``make clean`` removes it."""
+        return self.root / "_build"
+
+    @property
+    def notebooks(self) -> Path:
+        """Text notebooks, their paired ``.ipynb`` files and ``runs.yml``."""
+        return self.root / "notebooks"
+
+    @property
+    def html(self) -> Path:
+        """The rendered book."""
+        return self.build / "html"
+
+    @property
+    def staged(self) -> Path:
+        """What Jupyter Book reads."""
+        return self.build / "src"
+
+    def executed(self, page: str, scale: str) -> Path:
+        """Executed notebook of a page."""
+        return self.build / "executed" / scale / f"{page}.ipynb"
+
+    def record(self, page: str, scale: str) -> Path:
+        """What is known about the execution of a page."""
+        return self.build / "executed" / scale / f"{page}.json"
+
+    def results(self, page: str, scale: str) -> Path:
+        """Folder that a page writes its tables to, relative to the root: no page shows a local path."""
+        return Path("_build") / "results" / scale / page
+
+    @cached_property
+    def pages(self) -> dict[str, Page]:
+        """The pages of ``notebooks/runs.yml``, in its order.
+
+        Raises
+        ------
+        BookError
+            If the file is missing or an entry has a wrong key, scale or source.
+        """
+        path = self.notebooks / "runs.yml"
+        if not path.exists():
+            raise BookError(f"{path} is missing; it names the pages of the book and their parameters.")
+        pages = {}
+        for name, entry in (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).items():
+            allowed = {"source", "title", "suffix", *SCALES}
+            if wrong := sorted(set(entry) - allowed):
+                raise BookError(
+                    f"{path}: page {name} has unknown key {wrong[0]!r}; allowed are {_listed(allowed)}."
+                )
+            if not (self.notebooks / entry.get("source", "")).is_file():
+                raise BookError(f"{path}: page {name} needs 'source', a file in {self.notebooks}.")
+            sets = {scale: entry.get(scale) or {} for scale in SCALES}
+            pages[name] = Page(name, entry["source"], sets, entry.get("title"), entry.get("suffix"))
+        return pages
+
+    def page(self, name: str) -> Page:
+        """One page by name.
+
+        Raises
+        ------
+        BookError
+            If ``notebooks/runs.yml`` has no such page.
+        """
+        if name not in self.pages:
+            raise BookError(f"There is no page {name!r}; notebooks/runs.yml has {_listed(self.pages)}.")
+        return self.pages[name]
+
+
+def check_scale(scale: str) -> str:
+    """Return `scale` if it is one of `SCALES`, else raise `BookError`."""
+    if scale not in SCALES:
+        raise BookError(f"There is no scale {scale!r}; allowed are {_listed(SCALES)}.")
+    return scale
+
+
+# --- 1. convert -----------------------------------------------------------------------------------
+
+
+def convert(source: Path) -> NotebookNode:
+    """Read a text notebook as an output-free notebook that is the same on every machine.
+
+    A cell's id is a hash of its text, so that it does not change when cells are inserted before it.
+
+    Parameters
+    ----------
+    source : Path
+        MyST text notebook.
+
+    Returns
+    -------
+    NotebookNode
+        Notebook of format 4.5 without outputs.
+
+    Raises
+    ------
+    BookError
+        If not exactly one cell is tagged ``parameters``.
+    """
+    notebook = jupytext.read(source)
+    tagged = sum("parameters" in _tags(cell) for cell in notebook.cells)
+    if tagged != 1:
+        raise BookError(
+            f"{source.name} has {tagged} cells tagged 'parameters'; a notebook needs exactly one."
+        )
+    seen: dict[str, int] = {}
+    for cell in notebook.cells:
+        digest = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:8]
+        seen[digest] = seen.get(digest, 0) + 1
+        cell["id"] = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    notebook.metadata = nbformat.from_dict({"kernelspec": kernel, "language_info": {"name": "python"}})
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    return notebook
+
+
+def sync_pairs(project: Project, check: bool = False) -> list[str]:
+    """Write the paired ``notebooks/NAME.ipynb`` of every text notebook.
+
+    The pairs carry no outputs; they exist because Binder, Colab and papermill open only ``.ipynb``.
+
+    Parameters
+    ----------
+    project : Project
+        The book.
+    check : bool
+        Write nothing; only say which pairs are out of date.
+
+    Returns
+    -------
+    list of str
+        Names of the pairs that were (or, with `check`, would be) written or removed.
+    """
+    changed = []
+    sources = sorted(project.notebooks.glob("*.md"))
+    for source in sources:
+        pair, text = source.with_suffix(".ipynb"), _dumps(convert(source))
+        if not pair.exists() or pair.read_text(encoding="utf-8") != text:
+            changed.append(pair.name)
+            if not check:
+                write_atomically(pair, text)
+    for orphan in sorted(set(project.notebooks.glob("*.ipynb")) - {s.with_suffix(".ipynb") for s in sources}):
+        changed.append(orphan.name)
+        if not check:
+            orphan.unlink()
+    return changed
+
+
+# --- 2. execute -----------------------------------------------------------------------------------
+
+
+def declared_parameters(notebook: NotebookNode) -> dict[str, str]:
+    """Names and type annotations of the ``parameters`` cell.
+
+    Parameters
+    ----------
+    notebook : NotebookNode
+        A notebook as `convert` returns it.
+
+    Returns
+    -------
+    dict of str to str
+        Annotation per name, for example ``{"seed": "int"}``; an empty string where there is none.
+    """
+    (cell,) = (c for c in notebook.cells if "parameters" in _tags(c))
+    declared = {}
+    for node in ast.parse(cell.source).body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            declared[node.target.id] = ast.unparse(node.annotation)
+        elif isinstance(node, ast.Assign):
+            declared |= {target.id: "" for target in node.targets if isinstance(target, ast.Name)}
+    return declared
+
+
+def check_parameters(page: str, given: Mapping[str, Any], declared: Mapping[str, str]) -> None:
+    """Refuse a parameter that the notebook does not declare, and a value of another type than declared.
+
+    Parameters
+    ----------
+    page : str
+        Page name, for the message.
+    given : mapping
+        Parameters about to be passed.
+    declared : mapping
+        What `declared_parameters` returned.
+
+    Raises
+    ------
+    BookError
+        On the first unknown name or unfitting value. Which *values* a parameter may take is the notebook's
+        own knowledge; it checks them when it starts.
+    """
+    fits = {"int": int, "float": (int, float), "str": str, "bool": bool}
+    for name, value in given.items():
+        if name not in declared:
+            raise BookError(f"Page {page} has no parameter {name!r}; its parameters are {_listed(declared)}.")
+        wanted = declared[name].removesuffix(" | None")
+        if value is None and wanted != declared[name]:
+            continue
+        is_bool_as_number = isinstance(value, bool) and wanted in ("int", "float")
+        if wanted in fits and (is_bool_as_number or not isinstance(value, fits[wanted])):
+            raise BookError(
+                f"Page {page}: parameter {name!r} must be of type {declared[name]}, not {value!r}."
+            )
+
+
+def page_parameters(project: Project, page: Page, scale: str, declared: Mapping[str, str]) -> dict[str, Any]:
+    """Parameter set of a page, with ``scale`` and ``results_dir`` added where the notebook declares them."""
+    added = {"scale": scale, "results_dir": project.results(page.name, scale).as_posix()}
+    return {k: v for k, v in added.items() if k in declared} | dict(page.parameters[scale])
+
+
+def execute(project: Project, page: str, scale: str = "demo", threads: int = 1) -> Path:
+    """Run one page with papermill and write the executed notebook and its record.
+
+    Parameters
+    ----------
+    project : Project
+        The book.
+    page : str
+        Page name.
+    scale : str
+        ``demo`` or ``paper``: which parameter set.
+    threads : int
+        Threads that the numerical libraries of the kernel may use.
+
+    Returns
+    -------
+    Path
+        The executed notebook. It appears only after the record beside it, and only when all went well.
+
+    Raises
+    ------
+    BookError
+        If a parameter is unknown or unfitting, a cell fails, or `clean` refuses an output.
+    """
+    entry = project.page(page)
+    notebook = convert(project.notebooks / entry.source)
+    declared = declared_parameters(notebook)
+    parameters = page_parameters(project, entry, check_scale(scale), declared)
+    check_parameters(page, parameters, declared)
+
+    target = project.executed(page, scale)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # A killed build may leave a kernel for a second or two: wait for it instead of writing at the same time.
+    with filelock.FileLock(target.with_name(f".{page}.lock")):
+        results = project.root / project.results(page, scale)
+        shutil.rmtree(results, ignore_errors=True)
+        _say(f"{page}: started")
+        started, clock = datetime.now(UTC), time.perf_counter()
+        partial = target.with_name(f".{page}.partial.ipynb")
+        with _heartbeat(page, partial, _n_code_cells(notebook)):
+            executed = _run_kernel(project, page, notebook, parameters, partial, scale, threads)
+        seconds = time.perf_counter() - clock
+        clean(executed, page)
+        provenance = _provenance(results)
+        if "results_dir" in declared and not provenance:
+            raise BookError(f"Page {page} wrote no provenance.json into its results folder {results}.")
+        record = {
+            "page": page,
+            "source": entry.source,
+            "scale": scale,
+            "seconds": round(seconds, 1),
+            "started": started.isoformat(timespec="seconds"),
+            "parameters": provenance.get("parameters") or parameters,
+            "threads": threads,
+            "data_kind": provenance.get("data_kind"),
+            "cohort": provenance.get("cohort"),
+            "commit": provenance.get("commit"),
+        }
+        write_atomically(project.record(page, scale), json.dumps(record, indent=1) + "\n")
+        write_notebook(target, executed)
+        partial.unlink(missing_ok=True)
+        _say(f"{page}: finished in {seconds:.1f} s")
+    return target
+
+
+def _run_kernel(
+    project: Project,
+    page: str,
+    notebook: NotebookNode,
+    parameters: Mapping[str, Any],
+    partial: Path,
+    scale: str,
+    threads: int,
+) -> NotebookNode:
+    """Run all cells; on failure say which cell and where the notebook can be looked at."""
+    import papermill  # slow to import, and needed here alone
+
+    os.environ |= {variable: str(threads) for variable in THREAD_VARIABLES}
+    os.environ |= {"GI_BOOK_BUILD": "1", "PYTHONHASHSEED": "0"}
+    try:
+        return papermill.execute_notebook(
+            notebook,
+            partial,
+            parameters=dict(parameters),
+            kernel_name="python3",
+            cwd=project.root,
+            progress_bar=False,
+            start_timeout=180,
+            execution_timeout=CELL_TIMEOUT[scale],
+            extra_arguments=["--log-level=50"],
+        )
+    except papermill.PapermillExecutionError as error:
+        failed = project.build / "failed" / f"{page}.ipynb"
+        failed.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(partial, failed)
+        if error.ename != "ParameterError":  # a refused parameter is explained by its sentence alone
+            print("\n".join(error.traceback), file=sys.stderr, flush=True)
+        raise BookError(
+            f"Page {page} stopped with {error.ename}: {error.evalue} (the notebook up to there: {failed})."
+        ) from None
+    except Exception as error:  # a cell that ran too long, a kernel that died
+        raise BookError(f"Page {page} stopped: {' '.join(str(error).split())[:400]}") from error
+
+
+def _provenance(results: Path) -> dict[str, Any]:
+    """Provenance that the run wrote into its results folder, or nothing."""
+    found = sorted(results.rglob("provenance.json"))
+    return json.loads(found[-1].read_text(encoding="utf-8")) if found else {}
+
+
+def clean(notebook: NotebookNode, page: str) -> NotebookNode:
+    """Strip what differs between two equal runs, and refuse what must not reach a reader.
+
+    Parameters
+    ----------
+    notebook : NotebookNode
+        Executed notebook; changed in place.
+    page : str
+        Page name, for the message.
+
+    Returns
+    -------
+    NotebookNode
+        The same notebook.
+
+    Raises
+    ------
+    BookError
+        If a cell has an error output, wrote to stderr, shows a figure without alternative text, or prints a
+        memory address (which no two runs share).
+    """
+    notebook.metadata = nbformat.from_dict(
+        {
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python", "pygments_lexer": "ipython3", "file_extension": ".py"},
+        }
+    )
+    for cell in notebook.cells:
+        for volatile in ("papermill", "execution", "ExecuteTime"):
+            cell.metadata.pop(volatile, None)
+        if "injected-parameters" in _tags(cell):
+            cell["id"] = "injected-parameters"
+            cell.metadata["tags"] = sorted({*_tags(cell), "hide-input"})
+            prompts = {"code_prompt_show": "Show what this edition ran with", "code_prompt_hide": "Hide"}
+            cell.metadata["mystnb"] = nbformat.from_dict(prompts)
+        if cell.cell_type == "code":
+            where = f"Page {page}, cell {_first_line(cell)!r}"
+            for output in cell.outputs:
+                _check_output(where, cell, output)
+    return notebook
+
+
+_MEMORY_ADDRESS = re.compile(r"\bat 0x[0-9a-f]{6,}")
+_IMAGE_WITHOUT_ALT = re.compile(r"<img(?![^>]*\balt=\"[^\"]+\")[^>]*>")
+
+
+def _check_output(where: str, cell: NotebookNode, output: NotebookNode) -> None:
+    """Refuse one output (see `clean`)."""
+    if output.output_type == "error":
+        raise BookError(f"{where}: it failed with {output.ename}: {output.evalue}.")
+    if output.get("name") == "stderr":
+        raise BookError(f"{where}: it wrote to stderr: {_shorten(output.text)}")
+    if {"remove-output", "remove-cell"} & set(_tags(cell)):
+        return
+    data = output.get("data", {})
+    alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+    if any(kind.startswith("image/") for kind in data) and len(alt.split()) < 2:
+        raise BookError(f"{where}: its figure has no alternative text; give the cell 'mystnb: image: alt'.")
+    html = "".join(data.get("text/html", ""))
+    if _IMAGE_WITHOUT_ALT.search(html):
+        raise BookError(f"{where}: its HTML holds an image without alternative text.")
+    shown = html or output.get("text") or "".join(data.get("text/plain", ""))
+    if _MEMORY_ADDRESS.search(shown):
+        raise BookError(f"{where}: it shows a memory address, which differs in every run: {_shorten(shown)}")
+
+
+@contextmanager
+def _heartbeat(page: str, partial: Path, n_cells: int, every: float = 20.0) -> Iterator[None]:
+    """Say every `every` seconds how far a page is. Papermill saves the notebook after each cell."""
+    stop, clock = threading.Event(), time.perf_counter()
+
+    def beat() -> None:
+        while not stop.wait(every):
+            try:
+                cells = json.loads(partial.read_text(encoding="utf-8"))["cells"]
+            except (OSError, ValueError):  # not there yet, or being written
+                cells = []
+            done = sum(bool(cell.get("execution_count")) for cell in cells)
+            _say(
+                f"{page}: running for {time.perf_counter() - clock:.0f} s, {done} of {n_cells + 1} cells done"
+            )
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+# --- 3. stage -------------------------------------------------------------------------------------
+
+# Where a label is defined, and where it is referred to. Any other word that equals it is left alone.
+_DEFINED = re.compile(
+    r"^\(([\w:.-]+)\)=|^\s*:(?:label|name):\s*([\w:.-]+)|\$\$\s*\(([\w:.-]+)\)", re.MULTILINE
+)
+_MENTIONED = re.compile(
+    r"(?P<before>^\((?=[\w:.-]+\)=)|^\s*:(?:label|name):[ \t]*|\$\$\s*\(|\]\(#?|\{solution(?:-start)?\}[ \t]+"
+    r"|\{(?:\w+:)?(?:ref|numref|eq)\}`(?:[^`<]*<)?)(?P<label>[\w:.-]+)",
+    re.MULTILINE,
+)
+
+
+def suffix_labels(notebook: NotebookNode, suffix: str) -> NotebookNode:
+    """Append ``-suffix`` to every label that the notebook defines, and to every mention of one.
+
+    A source that is rendered twice would otherwise define each label twice.
+
+    Parameters
+    ----------
+    notebook : NotebookNode
+        Changed in place.
+    suffix : str
+        What to append.
+
+    Returns
+    -------
+    NotebookNode
+        The same notebook.
+    """
+    figures = [f for c in notebook.cells if (f := c.metadata.get("mystnb", {}).get("figure", {})).get("name")]
+    prose = [c for c in notebook.cells if c.cell_type == "markdown"]
+    labels = {f["name"] for f in figures}
+    labels |= {name for c in prose for found in _DEFINED.findall(c.source) for name in found if name}
+
+    def renamed(match: re.Match[str]) -> str:
+        known = match["label"] in labels
+        return f"{match['before']}{match['label']}-{suffix}" if known else match[0]
+
+    for cell in prose:
+        cell.source = _MENTIONED.sub(renamed, cell.source)
+    for figure in figures:
+        figure["name"] = f"{figure['name']}-{suffix}"
+    return notebook
+
+
+def retitle(notebook: NotebookNode, title: str) -> NotebookNode:
+    """Replace the first heading of the notebook, in place."""
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown" and re.search(r"^# ", cell.source, re.MULTILINE):
+            cell.source = re.sub(r"^# .*$", lambda _: f"# {title}", cell.source, count=1, flags=re.MULTILINE)
+            return notebook
+    raise BookError(f"A page titled {title!r} has no heading to replace.")
+
+
+def stage(project: Project, scale: str = "demo") -> Path:
+    """Lay prose pages and executed notebooks side by side, as Jupyter Book wants them.
+
+    Parameters
+    ----------
+    project : Project
+        The book.
+    scale : str
+        Which executed notebooks to take.
+
+    Returns
+    -------
+    Path
+        ``_build/src``, made anew.
+
+    Raises
+    ------
+    BookError
+        If a page is not executed yet, or the table of contents and the pages disagree.
+    """
+    check_contents(project)
+    staged = project.staged
+    shutil.rmtree(staged, ignore_errors=True)
+    shutil.copytree(project.root / "book", staged, ignore=shutil.ignore_patterns("_ext", "__pycache__"))
+    (staged / "notebooks").mkdir()
+    records = []
+    for page in project.pages.values():
+        executed = project.executed(page.name, check_scale(scale))
+        if not executed.exists():
+            raise BookError(
+                f"Page {page.name} has not been executed at scale {scale}; run 'gi book execute' first."
+            )
+        notebook = nbformat.read(executed, as_version=4)
+        if page.suffix:
+            suffix_labels(notebook, page.suffix)
+        if page.title:
+            retitle(notebook, page.title)
+        write_notebook(staged / "notebooks" / f"{page.name}.ipynb", notebook)
+        records.append(json.loads(project.record(page.name, scale).read_text(encoding="utf-8")))
+    sources = {f"notebooks/{page.name}": f"notebooks/{page.source}" for page in project.pages.values()}
+    write_atomically(staged / "sources.json", json.dumps(sources, indent=1))
+    generated = {"status.md": (STATUS_MARKER, status_table(records)), "data.md": (DATA_MARKER, data_table())}
+    for name, (marker, table) in generated.items():
+        prose = staged / name
+        if prose.exists():
+            write_atomically(prose, prose.read_text(encoding="utf-8").replace(marker, table))
+    return staged
+
+
+def check_contents(project: Project) -> None:
+    """Check that every page is reachable from the table of contents, and that the contents name no other.
+
+    Raises
+    ------
+    BookError
+        If a notebook page or a prose page is missing on either side.
+    """
+    book = project.root / "book"
+    listed = set(_toc_files(yaml.safe_load((book / "_toc.yml").read_text(encoding="utf-8"))))
+    prose = {
+        p.relative_to(book).with_suffix("").as_posix() for p in book.rglob("*.md") if "_ext" not in p.parts
+    }
+    there = prose | {f"notebooks/{name}" for name in project.pages}
+    if missing := sorted(listed - there):
+        raise BookError(f"book/_toc.yml names {missing[0]!r}, which is neither a prose page nor in runs.yml.")
+    if orphans := sorted(there - listed):
+        raise BookError(f"Page {orphans[0]!r} is not in book/_toc.yml, so no reader would find it.")
+
+
+def _toc_files(node: Any) -> Iterator[str]:
+    """Every page that a (part of a) table of contents names."""
+    if isinstance(node, list):
+        for item in node:
+            yield from _toc_files(item)
+    elif isinstance(node, dict):
+        yield from (node[key] for key in ("root", "file") if key in node)
+        yield from _toc_files([node[key] for key in ("parts", "chapters", "sections") if key in node])
+
+
+def status_table(records: Iterable[Mapping[str, Any]]) -> str:
+    """Markdown table of what is known about the execution of each page.
+
+    Parameters
+    ----------
+    records : iterable of dict
+        One record per page, as `execute` writes them.
+
+    Returns
+    -------
+    str
+        A table with a line of totals under it.
+    """
+    records = list(records)
+    lines = ["| Page | Data | Seconds | Parameters | Commit | Run on (UTC) |", "|:--|:--|--:|:--|:--|:--|"]
+    for r in records:
+        shown = {k: v for k, v in r["parameters"].items() if k != "results_dir"}
+        parameters = " ".join(f"`{key}={value}`" for key, value in shown.items())
+        commit = f"`{r['commit'][:8]}`" if r["commit"] else "none"
+        started = r["started"][:16].replace("T", " ")
+        page = f"{{doc}}`notebooks/{r['page']}`"
+        cells = (page, r["data_kind"] or "none", f"{r['seconds']:.1f}", parameters, commit, started)
+        lines.append(f"| {' | '.join(cells)} |")
+    total = sum(r["seconds"] for r in records)
+    lines = [":::{div} status-table", "", *lines, "", ":::"]
+    return "\n".join([*lines, "", f"All pages together: {total:.1f} seconds of notebook time."])
+
+
+def data_table() -> str:
+    """Markdown table of every file in the data manifests."""
+    lines = ["| File | Content | Size | Licence | State | Cite |", "|:--|:--|--:|:--|:--|:--|"]
+    for row in registry.as_table().itertuples():
+        megabytes = "" if pd.isna(row.bytes) else f"{row.bytes / 1e6:.2f} MB"
+        name = f"`{row[1]}/{row.file}`"
+        cells = (
+            f"[{name}]({row.source})" if row.source else name,
+            row.content,
+            megabytes,
+            row.licence,
+            row.status,
+            f"[{row.doi}](https://doi.org/{row.doi})",
+        )
+        lines.append(f"| {' | '.join(' '.join(cell.replace('|', '/').split()) for cell in cells)} |")
+    return "\n".join([":::{div} status-table", "", *lines, "", ":::"])
+
+
+def record(project: Project, page: str, scale: str = "demo", threads: int = 1) -> Path:
+    """Run a page and keep its small tables, with their provenance, under ``results/``.
+
+    The book shows recorded runs beside its own, so that a reader without the data or the hardware sees them.
+
+    Returns
+    -------
+    Path
+        ``results/<notebook>/<cohort>-<scale>``, made anew.
+
+    Raises
+    ------
+    BookError
+        If the page fails, or its tables are too large to be kept in the repository.
+    """
+    execute(project, page, scale, threads)
+    results = project.root / project.results(page, scale)
+    provenance = _provenance(results)
+    target = project.root / "results" / project.page(page).notebook / f"{provenance['main_cohort']}-{scale}"
+    tables = sorted(results.glob("*.csv"))
+    for table in tables:
+        if table.stat().st_size > LARGEST_RECORD:
+            raise BookError(
+                f"{table.name} has {table.stat().st_size} bytes; at most {LARGEST_RECORD} are recorded."
+            )
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    for path in (*tables, results / "provenance.json"):
+        shutil.copy(path, target / path.name)
+    return target
+
+
+# --- 4. render ------------------------------------------------------------------------------------
+
+
+def render(project: Project) -> Path:
+    """Turn the staged folder into HTML; every warning is an error.
+
+    The book is rendered beside the old one, which is replaced only by a complete new one.
+
+    Parameters
+    ----------
+    project : Project
+        The book; `stage` must have run.
+
+    Returns
+    -------
+    Path
+        ``_build/html``.
+
+    Raises
+    ------
+    BookError
+        If Jupyter Book reports a warning or an error (its own report is printed).
+    """
+    work = project.build / "render"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    _say("book: rendering")
+    program = "from jupyter_book.cli.main import main; main()"
+    command = [sys.executable, "-c", program, "build", str(project.staged), "-W", "-n", "--keep-going", "-q"]
+    command += ["--config", str(project.root / "_config.yml"), "--path-output", str(work)]
+    # A fixed hash seed keeps two renderings of the same pages identical.
+    environment = os.environ | {"PYTHONHASHSEED": "0"}
+    run = subprocess.run(command, cwd=project.root, env=environment, capture_output=True, text=True)
+    rendered = work / "_build" / "html"
+    if run.returncode or not (rendered / "index.html").exists():
+        print(_without_progress(run.stdout + run.stderr), file=sys.stderr, flush=True)
+        raise BookError("Jupyter Book could not render the book without warnings; its report is above.")
+    (rendered / ".buildinfo").unlink(missing_ok=True)
+    old = project.build / "html.old"
+    shutil.rmtree(old, ignore_errors=True)
+    if project.html.exists():
+        os.replace(project.html, old)
+    os.replace(rendered, project.html)
+    shutil.rmtree(old, ignore_errors=True)
+    shutil.rmtree(work, ignore_errors=True)
+    _say("book: rendered")
+    return project.html
+
+
+# --- 5. build -------------------------------------------------------------------------------------
+
+
+def refresh_data(project: Project, dataset: str = "arabidopsis") -> Path:
+    """Fetch the real data where they can be had, and write down which files are at hand.
+
+    The file is rewritten only when its content changes, so that pages run again when real data become
+    available and not merely because somebody looked.
+
+    Parameters
+    ----------
+    project : Project
+        The book. Without a folder ``data_manifest`` there is nothing to fetch.
+    dataset : str
+        Data set that the pages can use.
+
+    Returns
+    -------
+    Path
+        ``_build/data.json``: sha256 per file, null where the file is not at hand.
+    """
+    state: dict[str, str | None] = {}
+    if (project.root / "data_manifest").is_dir():
+        from gi_lib.datasets import registry
+
+        files = [f for f in registry.find_dataset(dataset).files.values() if f.verified]
+        state = {f.key: registry.sha256_of(f.key) if registry.is_available(f.key) else None for f in files}
+        there = sum(digest is not None for digest in state.values())
+        note = "" if there else "; pages that can use them run on simulated data and say so"
+        _say(f"data: {there} of {len(state)} files of {dataset} are at hand{note}")
+    target, text = project.build / "data.json", json.dumps(state, indent=1, sort_keys=True) + "\n"
+    if not target.exists() or target.read_text(encoding="utf-8") != text:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(target, text)
+    return target
+
+
+def build(project: Project, scale: str = "demo", cores: int | None = None) -> Path:
+    """Build the whole book; only what changed is run again.
+
+    One build runs at a time: a second one waits for the first. The operating system releases the lock when a
+    process dies, however it dies.
+
+    Parameters
+    ----------
+    project : Project
+        The book.
+    scale : str
+        ``demo`` or ``paper``.
+    cores : int, optional
+        Notebooks in parallel; all cores by default.
+
+    Returns
+    -------
+    Path
+        The rendered book.
+
+    Raises
+    ------
+    BookError
+        If anything fails; what failed has been printed before.
+    """
+    clock, started = time.perf_counter(), datetime.now(UTC).replace(microsecond=0)
+    cores = cores or os.cpu_count() or 1
+    pages = list(project.pages)
+    check_scale(scale)
+    check_contents(project)
+    project.build.mkdir(parents=True, exist_ok=True)
+    # Jobs start in another folder: a relative place must mean the same there.
+    for name in ("GI_DATA_MIRROR", "GI_CACHE_DIR"):
+        if (place := os.environ.get(name)) and Path(place).exists():
+            os.environ[name] = str(Path(place).resolve())
+    with _only_build(project):
+        _say(f"book: {len(pages)} pages at scale {scale} on {cores} cores")
+        refresh_data(project)
+        # The first import of matplotlib after an installation lists all fonts and may say so on stderr,
+        # which no page may show.
+        importlib.import_module("matplotlib.font_manager")
+        os.environ["GI_OFFLINE"] = "1"  # pages see exactly the files that were found at hand
+        if not _snakemake(project, scale, cores):
+            raise BookError("The book was not built; the reason is above.")
+    _say(f"\nThe book: {(project.html / 'index.html').as_uri()}")
+    for page in pages:
+        record = json.loads(project.record(page, scale).read_text(encoding="utf-8"))
+        unchanged = datetime.fromisoformat(record["started"]) < started
+        _say(f"  {page:<28}{record['seconds']:8.1f} s{'  (unchanged, not run again)' if unchanged else ''}")
+    _say(f"  {'whole build':<28}{time.perf_counter() - clock:8.1f} s")
+    return project.html
+
+
+def _snakemake(project: Project, scale: str, cores: int) -> bool:
+    """Run the job graph in this process, so that its jobs notice when this process dies."""
+    from snakemake.cli import main as snakemake
+
+    snakefile = REPOSITORY / "workflow" / "Snakefile"
+    arguments = ["--snakefile", str(snakefile), "--directory", str(project.build), "--cores", str(cores)]
+    arguments += ["--nolock", "--rerun-incomplete", "--quiet", "all"]
+    arguments += ["--config", f"root={project.root}", f"scale={scale}"]
+    try:
+        snakemake(arguments)
+    except SystemExit as done:
+        return done.code in (0, None)
+    return True
+
+
+@contextmanager
+def _only_build(project: Project) -> Iterator[None]:
+    """Hold the lock of the build folder; say so while waiting for another build."""
+    lock = filelock.FileLock(project.build / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        _say("book: another build of this book is running; waiting for it to end")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def end_with_parent(every: float = 0.5) -> None:
+    """End this process soon after its parent has died, so that a killed build leaves no notebook running."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(every)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+# --- small helpers --------------------------------------------------------------------------------
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file so that a reader sees the old content or the new one, never a part."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_notebook(path: Path, notebook: NotebookNode) -> None:
+    """Write a notebook atomically."""
+    write_atomically(path, _dumps(notebook))
+
+
+def _dumps(notebook: NotebookNode) -> str:
+    """Notebook as JSON text with a final newline."""
+    return nbformat.writes(notebook).rstrip("\n") + "\n"
+
+
+def _tags(cell: NotebookNode) -> list[str]:
+    return cell.metadata.get("tags", [])
+
+
+def _n_code_cells(notebook: NotebookNode) -> int:
+    return sum(cell.cell_type == "code" for cell in notebook.cells)
+
+
+def _first_line(cell: NotebookNode) -> str:
+    return next((line for line in cell.source.splitlines() if line.strip()), "")[:60]
+
+
+def _shorten(text: str, width: int = 200) -> str:
+    flat = " ".join("".join(text).split())
+    return flat if len(flat) <= width else flat[: width - 3] + "..."
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
+
+
+def _without_progress(report: str) -> str:
+    """Jupyter Book's report without its progress lines and colours."""
+    report = re.sub(r"\x1b\[[0-9;]*m", "", report)
+    return "\n".join(line for line in report.splitlines() if line.strip() and "%]" not in line)
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)

@@ -1,0 +1,263 @@
+"""The command line: ``gi build``, ``gi record``, ``gi models``, ``gi book ...`` and ``gi data ...``.
+
+A failure is one sentence on stderr and exit code 1; a wrong call is exit code 2 with typer's own message.
+Whatever is slow to import is imported inside the command that needs it.
+"""
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import gi_lib
+from gi_lib.datasets import registry
+from gi_lib.datasets.registry import DataError, DataUnavailable
+
+app = typer.Typer(
+    help="Genome interpretation: data, models and the book.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+data = typer.Typer(help="List, fetch and verify the data sets.", no_args_is_help=True)
+app.add_typer(data, name="data")
+book = typer.Typer(help="Single steps from the text notebooks to the rendered book.", no_args_is_help=True)
+app.add_typer(book, name="book")
+
+
+def one_sentence(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn a :class:`DataError` of a command into one sentence on stderr and exit code 1."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except DataError as error:
+            typer.echo(f"gi: {error}", err=True)
+            raise typer.Exit(1) from None
+
+    return wrapped
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"gi {gi_lib.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Genome interpretation: data, models and the book."""
+
+
+def _expand(names: list[str]) -> list[str]:
+    """Replace data set names by the names of their files; no name means all files of all data sets."""
+    files: list[str] = []
+    for name in names or registry.load_manifests():
+        if "/" in name:
+            files.append(registry.find(name).key)
+        else:
+            files += [entry.key for entry in registry.find_dataset(name).files.values()]
+    return list(dict.fromkeys(files))
+
+
+def _size(count: int | None) -> str:
+    if count is None:
+        return "unknown"
+    return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{count / 1e3:.1f} kB"
+
+
+@data.command("list")
+@one_sentence
+def list_data() -> None:
+    """Show every file: size, licence, and whether it is at hand."""
+    header = ("data set", "file", "size", "licence", "state")
+    rows = [
+        (entry.dataset, entry.name, _size(entry.bytes), entry.licence, registry.state(entry.key))
+        for manifest in registry.load_manifests().values()
+        for entry in manifest.files.values()
+    ]
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    for row in (header, tuple("-" * width for width in widths), *rows):
+        cells = [
+            cell.rjust(w) if i == 2 else cell.ljust(w)
+            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ]
+        typer.echo("  ".join(cells).rstrip())
+    typer.echo(
+        '\n"unverified": the address is untried, the sha256 is recorded at the first fetch. '
+        '"by hand": `gi data fetch NAME` says what to download and where to put it.'
+    )
+
+
+@data.command()
+@one_sentence
+def fetch(
+    names: Annotated[list[str], typer.Argument(metavar="NAME", help="Data sets or <data set>/<file>.")],
+    optional: Annotated[
+        bool, typer.Option("--optional", help="Exit with 0 even if something cannot be had, and say what.")
+    ] = False,
+) -> None:
+    """Fetch data sets or single files, and check them against their sha256."""
+    missing = []
+    for name in _expand(names):
+        known_before = registry.recorded_sha256(name) is not None
+        try:
+            path = registry.fetch(name)
+        except DataUnavailable as error:
+            typer.echo(f"gi: {error}", err=True)
+            missing.append(name)
+            continue
+        typer.echo(f"{name}: {path}")
+        if not registry.find(name).verified:
+            remark = "as recorded at the first fetch" if known_before else "recorded for later fetches"
+            typer.echo(f"  sha256 {registry.sha256_of(name)} ({remark}; the manifest pins none)")
+    if missing and not optional:
+        raise typer.Exit(1)
+    if missing:
+        typer.echo(f"Could not be had, and left out: {', '.join(missing)}.")
+
+
+@data.command()
+@one_sentence
+def verify(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME", help="Data sets or files; default: everything.")
+    ] = None,
+) -> None:
+    """Hash every file at hand again and report each."""
+    bad = 0
+    for name in _expand(names or []):
+        path, good, remark = registry.verify(name)
+        bad += not good
+        # The sentence of a bad file names the file itself.
+        typer.echo(f"{'ok ' if path else '-- '} {name}: {remark}" if good else f"BAD {remark}")
+    if bad:
+        raise DataError(
+            f"{bad} file{'s differ' if bad > 1 else ' differs'} from what the manifest or record says."
+        )
+
+
+# --- the book -------------------------------------------------------------------------------------
+
+Root = Annotated[Path | None, typer.Option(help="Folder that holds _config.yml; this repository by default.")]
+Scale = Annotated[str, typer.Option(help="demo (for a laptop) or paper (the sizes of the papers).")]
+
+
+@contextmanager
+def _open_book(root: Path | None) -> Iterator[tuple[Any, Any]]:
+    """The module that builds books and the book at `root`; an expected failure becomes one sentence."""
+    try:
+        from gi_lib import book as builder
+    except ModuleNotFoundError as error:
+        typer.echo(
+            f"gi: {error.name} is missing; install the tools of the book: pip install -e '.[book]'.", err=True
+        )
+        raise typer.Exit(1) from None
+    try:
+        yield builder, builder.Project(root.resolve()) if root else builder.Project()
+    except (builder.BookError, DataError) as error:
+        typer.echo(f"gi: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+@app.command()
+def build(
+    scale: Scale = "demo",
+    cores: Annotated[int | None, typer.Option(min=1, help="Cores to use; all by default.")] = None,
+    root: Root = None,
+) -> None:
+    """Run the notebooks that changed and render the book."""
+    with _open_book(root) as (builder, project):
+        builder.build(project, scale, cores)
+
+
+@app.command()
+def record(
+    page: str,
+    scale: Scale = "demo",
+    threads: Annotated[int, typer.Option(min=1, help="Threads of the numerical libraries.")] = 1,
+    root: Root = None,
+) -> None:
+    """Run one page and keep its tables under results/, for the book to show beside its own run."""
+    with _open_book(root) as (builder, project):
+        typer.echo(f"Recorded in {builder.record(project, page, scale, threads)}")
+
+
+@app.command()
+def models() -> None:
+    """Show every published model with its parameters at the paper's dimensions."""
+    from gi_lib.models import PUBLISHED, count_parameters
+
+    typer.echo(f"{'model':<12}{'here':>12}{'paper':>12}  ")
+    for name, model in PUBLISHED.items():
+        here = count_parameters(model.build())
+        verdict = "exact" if here == model.parameters else f"differs by {here - model.parameters:+,}"
+        typer.echo(f"{name:<12}{here:>12,}{model.parameters:>12,}  {verdict}")
+
+
+@book.command()
+def sync(
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; fail when a pair is out of date.")
+    ] = False,
+    root: Root = None,
+) -> None:
+    """Write the paired notebooks/NAME.ipynb of every text notebook."""
+    with _open_book(root) as (builder, project):
+        changed = builder.sync_pairs(project, check=check)
+        typer.echo(f"{'Out of date' if check else 'Changed'}: {', '.join(changed) or 'none'}.")
+        if check and changed:
+            raise builder.BookError("Run `gi book sync` to bring the paired notebooks up to date.")
+
+
+@book.command()
+def convert(source: Path, target: Path) -> None:
+    """Write a text notebook as an output-free .ipynb."""
+    with _open_book(None) as (builder, _):
+        builder.write_notebook(target, builder.convert(source))
+
+
+@book.command("data")
+def book_data(root: Root = None) -> None:
+    """Fetch the real data that can be had, and note which files are at hand."""
+    with _open_book(root) as (builder, project):
+        builder.refresh_data(project)
+
+
+@book.command()
+def execute(
+    page: str,
+    scale: Scale = "demo",
+    threads: Annotated[int, typer.Option(min=1, help="Threads of the numerical libraries.")] = 1,
+    root: Root = None,
+) -> None:
+    """Run one page of notebooks/runs.yml."""
+    with _open_book(root) as (builder, project):
+        builder.end_with_parent()
+        builder.execute(project, page, scale, threads)
+
+
+@book.command()
+def stage(scale: Scale = "demo", root: Root = None) -> None:
+    """Lay prose pages and executed notebooks side by side in _build/src."""
+    with _open_book(root) as (builder, project):
+        builder.stage(project, scale)
+
+
+@book.command()
+def render(root: Root = None) -> None:
+    """Turn the staged pages into HTML; a warning is an error."""
+    with _open_book(root) as (builder, project):
+        builder.render(project)
+
+
+if __name__ == "__main__":
+    app()

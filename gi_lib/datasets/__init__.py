@@ -1,0 +1,1 @@
+"""Where data come from, and the labelled arrays that everything shares."""

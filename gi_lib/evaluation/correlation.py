@@ -1,0 +1,199 @@
+"""Pearson correlations over all accessions and within countries, with bootstrap intervals.
+
+The *pooled* correlation takes all accessions together, so a model that only knows the country means scores. The
+*within-country* correlation is computed in each country that has enough accessions and averaged over them, the score
+of Raimondi et al. 2024, Figure 2.
+"""
+
+import numpy as np
+import pandas as pd
+
+MEAN_OVER_TRAITS = "mean over traits"
+POOLED, WITHIN = "pooled", "within country"
+
+
+def correlations(
+    predictions: pd.DataFrame,
+    min_accessions: int = 50,
+    n_bootstrap: int = 500,
+    level: float = 0.95,
+    seed: int = 1,
+) -> pd.DataFrame:
+    """Pooled and within-country correlation of every model and trait.
+
+    Parameters
+    ----------
+    predictions
+        A predictions table (`gi_lib.validation.COLUMNS`) of one split.
+    min_accessions
+        A country counts if more than this many of its accessions have a label; 50 in the paper.
+    n_bootstrap
+        Resamples behind each interval. Accessions are drawn with replacement within their country, the same
+        draw for all models, so that differences between models are paired.
+    level
+        Coverage of the percentile interval.
+    seed
+        Decides the resamples.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``model``, ``trait``, ``score`` (pooled, within country), ``estimate``, ``low``, ``high``,
+        ``countries`` (how many entered; 0 for the pooled score). Repeats are averaged. If there are several
+        traits, each model has rows for `MEAN_OVER_TRAITS`. A score without a single country is NaN.
+
+    Raises
+    ------
+    ValueError
+        If the table holds several splits or is empty.
+    """
+    draws, index = bootstrap_correlations(predictions, min_accessions, n_bootstrap, seed)
+    tail = (1 - level) / 2
+    with np.errstate(all="ignore"):
+        low, high = _quantiles(draws[1:], (tail, 1 - tail))
+    return index.assign(estimate=draws[0], low=low, high=high)[
+        ["model", "trait", "score", "estimate", "low", "high", "countries"]
+    ]
+
+
+def _quantiles(draws: np.ndarray, levels: tuple[float, float]) -> np.ndarray:
+    result = np.full((2, draws.shape[1]), np.nan)
+    defined = ~np.isnan(draws).any(axis=0)
+    if len(draws):
+        result[:, defined] = np.quantile(draws[:, defined], levels, axis=0)
+    return result
+
+
+def bootstrap_correlations(
+    predictions: pd.DataFrame, min_accessions: int = 50, n_bootstrap: int = 500, seed: int = 1
+) -> tuple[np.ndarray, pd.DataFrame]:
+    """The draws behind `correlations`.
+
+    Returns
+    -------
+    draws : shape (1 + n_bootstrap, row)
+        The estimate first, then one value per resample.
+    index : pandas.DataFrame
+        One row per column of `draws`: ``model``, ``trait``, ``score``, ``countries``.
+    """
+    if predictions.empty:
+        raise ValueError("The predictions table is empty.")
+    if predictions["split"].nunique() > 1:
+        raise ValueError(
+            f"The table holds several splits ({', '.join(predictions['split'].unique())}); give one."
+        )
+    samples = predictions.drop_duplicates("sample").set_index("sample")["country"].sort_index()
+    countries = {name: np.flatnonzero(samples == name) for name in sorted(samples.unique())}
+    weights = _resamples(list(countries.values()), len(samples), n_bootstrap, seed)
+
+    traits = list(predictions["trait"].drop_duplicates())
+    draws, index = [], []
+    for model, of_model in predictions.groupby("model", sort=False):
+        by_repeat = [
+            _correlate(of_repeat, samples, countries, traits, weights, min_accessions)
+            for _, of_repeat in of_model.groupby("repeat")
+        ]
+        pooled = np.mean([pooled for pooled, _, _ in by_repeat], axis=0)
+        within = np.mean([within for _, within, _ in by_repeat], axis=0)
+        n_countries = by_repeat[0][2]
+        for score, values in ((POOLED, pooled), (WITHIN, within)):
+            counted = n_countries if score == WITHIN else np.zeros(len(traits), int)
+            draws += list(values.T)
+            index += [(model, trait, score, n) for trait, n in zip(traits, counted, strict=True)]
+            if len(traits) > 1:
+                draws.append(values.mean(axis=1))
+                index.append((model, MEAN_OVER_TRAITS, score, int(counted.max())))
+    return np.array(draws).T, pd.DataFrame(index, columns=["model", "trait", "score", "countries"])
+
+
+def _resamples(groups: list[np.ndarray], n_samples: int, n_bootstrap: int, seed: int) -> np.ndarray:
+    """How often each sample occurs in each resample; the first row is the data itself."""
+    random = np.random.default_rng(seed)
+    weights = np.ones((1 + n_bootstrap, n_samples), np.float64)
+    for members in groups:
+        weights[1:, members] = random.multinomial(
+            len(members), np.full(len(members), 1 / len(members)), n_bootstrap
+        )
+    return weights
+
+
+def _correlate(
+    table: pd.DataFrame,
+    samples: pd.Series,
+    countries: dict[str, np.ndarray],
+    traits: list[str],
+    weights: np.ndarray,
+    min_accessions: int,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pooled and within-country draws of one model and repeat, each (draw, trait), and the countries per trait."""
+    wide = table.pivot(index="sample", columns="trait", values=["observed", "predicted"]).reindex(
+        samples.index
+    )
+    observed, predicted = (
+        wide[name].reindex(columns=traits).to_numpy() for name in ("observed", "predicted")
+    )
+    pooled = weighted_pearson(observed, predicted, weights)
+    total, counted = np.zeros_like(pooled), np.zeros(len(traits), int)
+    for name, members in countries.items():
+        enough = (~np.isnan(observed[members])).sum(axis=0) > min_accessions
+        if name and enough.any():
+            r = weighted_pearson(
+                observed[members][:, enough], predicted[members][:, enough], weights[:, members]
+            )
+            total[:, enough] += r
+            counted += enough
+    with np.errstate(invalid="ignore"):
+        return pooled, total / counted, counted
+
+
+def weighted_pearson(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Pearson correlation of each column of x with that of y, under each row of weights.
+
+    Parameters
+    ----------
+    x, y : shape (sample, trait)
+        Pairs with a NaN are left out.
+    weights : shape (draw, sample)
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (draw, trait). A constant column correlates with nothing: 0, the score of a model that cannot
+        tell accessions apart.
+    """
+    both = ~np.isnan(x) & ~np.isnan(y)
+    n = weights @ both
+    # Centred first, so that the differences of large sums below keep their precision.
+    x, y = (np.where(both, v - np.nanmean(np.where(both, v, np.nan), axis=0), 0) for v in (x, y))
+    mean_x, mean_y = (weights @ x) / n, (weights @ y) / n
+    covariance = (weights @ (x * y)) / n - mean_x * mean_y
+    variances = [(weights @ v**2) / n - mean**2 for v, mean in ((x, mean_x), (y, mean_y))]
+    tiny = [
+        variance <= 1e-12 * np.square(v).max(initial=0) for variance, v in zip(variances, (x, y), strict=True)
+    ]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        r = covariance / np.sqrt(variances[0] * variances[1])
+    return np.where(tiny[0] | tiny[1], 0.0, r)
+
+
+def country_correlations(predictions: pd.DataFrame, min_accessions: int = 50) -> pd.DataFrame:
+    """Correlation in each country that has enough accessions.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``model``, ``trait``, ``country``, ``n``, ``correlation``; repeats averaged.
+    """
+    rows = []
+    keys = ["model", "trait", "country", "repeat"]
+    for (model, trait, country, repeat), table in predictions.groupby(keys, sort=False):
+        if len(table) > min_accessions and country:
+            r = weighted_pearson(
+                table[["observed"]].to_numpy(), table[["predicted"]].to_numpy(), np.ones((1, len(table)))
+            )
+            rows.append((model, trait, country, repeat, len(table), r.item()))
+    table = pd.DataFrame(rows, columns=[*keys, "n", "correlation"])
+    keys.remove("repeat")
+    return table.groupby(keys, sort=False, as_index=False).agg(
+        n=("n", "first"), correlation=("correlation", "mean")
+    )

@@ -1,0 +1,93 @@
+"""The models to beat: no genome at all, or the genome through a straight line."""
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.decomposition import KernelPCA
+from sklearn.linear_model import RidgeCV
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.validation import check_is_fitted
+
+
+class CountryMean(RegressorMixin, BaseEstimator):
+    """Predict the mean trait of the accession's country among the training accessions.
+
+    A country without a training label gets the mean over all.
+    """
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> "CountryMean":
+        """Fit on country names of shape (sample, 1) and labels of shape (sample, trait), NaN allowed."""
+        labels = pd.DataFrame(np.asarray(y, float).reshape(len(y), -1))
+        self.single_trait_ = np.ndim(y) == 1
+        self.mean_ = labels.groupby(np.ravel(X)).mean()
+        self.overall_ = labels.mean()
+        return self
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """Mean labels, of shape (sample, trait)."""
+        check_is_fitted(self, "mean_")
+        predicted = self.mean_.reindex(np.ravel(X)).fillna(self.overall_).to_numpy()
+        return predicted[:, 0] if self.single_trait_ else predicted
+
+
+class PerTrait(RegressorMixin, BaseEstimator):
+    """Fit an estimator that knows no missing labels on each trait's labelled accessions.
+
+    Traits with the same missing accessions are fitted together, so that an estimator that handles
+    several targets does the shared work once.
+
+    Parameters
+    ----------
+    estimator
+        Any scikit-learn regressor for several targets.
+    """
+
+    def __init__(self, estimator: BaseEstimator):
+        self.estimator = estimator
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> "PerTrait":
+        """Fit on X of shape (sample, feature) and y of shape (sample, trait), NaN allowed.
+
+        Raises
+        ------
+        ValueError
+            If a trait has fewer than two labels.
+        """
+        y = np.asarray(y, float)
+        self.single_trait_ = y.ndim == 1
+        labels = y.reshape(len(y), -1)
+        observed = ~np.isnan(labels)
+        if (observed.sum(axis=0) < 2).any():
+            trait = int(np.argmin(observed.sum(axis=0)))
+            raise ValueError(f"Trait number {trait} has fewer than two labels among {len(y)} accessions.")
+        patterns, self.pattern_ = np.unique(observed, axis=1, return_inverse=True)
+        self.fitted_ = [
+            clone(self.estimator).fit(X[pattern], labels[np.ix_(pattern, self.pattern_ == i)])
+            for i, pattern in enumerate(patterns.T)
+        ]
+        return self
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """Predictions of shape (sample, trait)."""
+        check_is_fitted(self, "fitted_")
+        predicted = np.empty((len(X), len(self.pattern_)))
+        for i, fitted in enumerate(self.fitted_):
+            predicted[:, self.pattern_ == i] = np.asarray(fitted.predict(X)).reshape(len(X), -1)
+        return predicted[:, 0] if self.single_trait_ else predicted
+
+
+def ridge(standardise: bool = True) -> Pipeline:
+    """Ridge regression, the penalty chosen by leave-one-out on the training accessions.
+
+    The features are first rotated to all their principal components, which changes no prediction and makes
+    the fits of many traits as cheap as the number of accessions, not of features.
+
+    Parameters
+    ----------
+    standardise
+        Scale every feature to unit variance over the training accessions, so that rare variants get as much
+        of the penalty's patience as common ones.
+    """
+    regression = PerTrait(RidgeCV(np.logspace(-2, 8, 41), alpha_per_target=True))
+    return make_pipeline(StandardScaler(with_std=standardise), KernelPCA(kernel="linear"), regression)

@@ -1,0 +1,78 @@
+"""Galiana: one value per gene from a shared encoder, then a dense network over all genes.
+
+Raimondi et al. 2022 (Nucleic Acids Research 50, e16), as adapted to the ionome in Raimondi et al. 2024
+(Scientific Reports 14, 13188), Figure 1A and 1D. The layers are decoded from the published number of
+parameters, 1,443,747; the text names neither the activations inside G nor the place of each Tanh.
+"""
+
+from torch import Tensor, nn
+
+
+class GeneEncoder(nn.Module):
+    """Module G: the variant-type counts of one gene to one number, the same weights for every gene."""
+
+    def __init__(self, n_variant_types: int = 17, hidden: int = 50):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(n_variant_types, hidden),
+            nn.LayerNorm(hidden),
+            nn.Tanh(),
+            nn.Linear(hidden, 1),
+        )
+
+    def forward(self, counts: Tensor) -> Tensor:
+        """Map (..., variant_type) to (...)."""
+        return self.layers(counts).squeeze(-1)
+
+
+class Galiana(nn.Module):
+    """Gene encoder G, dense module P, and a linear head with one output per trait.
+
+    Parameters
+    ----------
+    n_genes, n_variant_types
+        Size of the input; 27,655 and 17 in the paper.
+    n_outputs
+        Traits, or classes for a classifier; 36 in the paper.
+    hidden
+        Width of every hidden layer; 50 in the paper.
+    """
+
+    def __init__(self, n_genes: int, n_outputs: int, n_variant_types: int = 17, hidden: int = 50):
+        super().__init__()
+        self.encoder = GeneEncoder(n_variant_types, hidden)
+        self.gene_activation = nn.Sequential(nn.LayerNorm(n_genes), nn.Tanh())
+        self.dense = nn.Sequential(
+            nn.Linear(n_genes, hidden),
+            nn.LayerNorm(hidden),
+            nn.Tanh(),
+            nn.Linear(hidden, hidden),
+            nn.LayerNorm(hidden),
+            nn.Tanh(),
+        )
+        self.head = nn.Linear(hidden, n_outputs)
+
+    def forward(self, counts: Tensor, row: Tensor | None = None) -> Tensor:
+        """Predict from scaled counts.
+
+        Parameters
+        ----------
+        counts
+            Shape (batch, gene, variant_type). If `row` is given, shape (row, variant_type): the distinct
+            count vectors that occur in the batch, each of which is then encoded once.
+        row
+            Shape (batch, gene), int: which row of `counts` each gene of each accession has.
+
+        Returns
+        -------
+        Tensor
+            Shape (batch, output).
+        """
+        if row is None:
+            genes = self.encoder(counts)  # (batch, gene)
+        else:
+            values = self.encoder(counts)  # (row,)
+            genes = values.gather(0, row.flatten()).view_as(row)  # (batch, gene)
+        genes = self.gene_activation(genes)  # (batch, gene)
+        features = self.dense(genes)  # (batch, hidden)
+        return self.head(features)  # (batch, output)

@@ -1,0 +1,306 @@
+"""What a running notebook needs around its analysis: parameters, data, tables, provenance.
+
+Every notebook of the book begins and ends alike::
+
+    run = notebook.start("galiana", globals())
+    cohort = run.load_cohort()
+    ...
+    run.finish()
+"""
+
+import functools
+import importlib.metadata
+import json
+import math
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+from IPython.display import HTML, display
+
+from gi_lib import plots
+from gi_lib.cohorts import COHORTS, SCALES, load_cohort, resolve_cohort
+from gi_lib.datasets.cohort import fingerprint
+from gi_lib.datasets.registry import DataError
+from gi_lib.training import DEVICES, resolve_device
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+PACKAGES = ("numpy", "pandas", "scikit-learn", "scipy", "torch", "xarray")
+
+BANNERS = {
+    "real": ("data-real", "Real data."),
+    "simulated": ("data-simulated", "Simulated data."),
+    "real genomes, simulated traits": ("data-mixed", "Real genomes, simulated traits."),
+}
+
+
+class ParameterError(ValueError):
+    """A notebook was called with a parameter it does not have, or a value it cannot take."""
+
+    def _render_traceback_(self) -> list[str]:
+        """IPython shows this instead of a traceback: one sentence is all there is to say."""
+        return [f"ParameterError: {self}"]
+
+
+def start(
+    name: str, namespace: Mapping[str, Any], limits: Mapping[str, tuple[float, float]] | None = None
+) -> "Run":
+    """Check a notebook's parameters and set it up.
+
+    Parameters
+    ----------
+    name
+        Name of the notebook, without its ending.
+    namespace
+        The notebook's ``globals()``. Its parameters are the annotated names of the parameters cell; any
+        other plain value in it was injected by somebody who mistyped a name.
+    limits
+        For numbers that are not common to all notebooks: smallest and largest allowed value.
+
+    Raises
+    ------
+    ParameterError
+        If a parameter is unknown, has a value of another type, or one that is not allowed.
+    """
+    types = _annotations(namespace)
+    parameters = {key: namespace[key] for key in types if key in namespace}
+    _refuse_unknown(namespace, types)
+    for key, value in parameters.items():
+        _check_type(key, value, types[key])
+    choices = {"cohort": ("auto", *COHORTS), "scale": SCALES, "device": DEVICES}
+    for key, allowed in choices.items():
+        if key in parameters and parameters[key] not in allowed:
+            raise ParameterError(f"{key} is {parameters[key]!r}; allowed are {', '.join(allowed)}.")
+    for key, (low, high) in ({"seed": (0, 2**31 - 1)} | dict(limits or {})).items():
+        if key in parameters and not low <= parameters[key] <= high:
+            bounds = f"at least {low}" if high == math.inf else f"from {low} to {high}"
+            raise ParameterError(f"{key} is {parameters[key]!r}; it must be {bounds}.")
+    try:
+        device = resolve_device(parameters.get("device", "cpu")).type
+    except ValueError as error:
+        raise ParameterError(str(error)) from None
+    folder = Path(parameters.get("results_dir", f"_build/results/{name}"))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ParameterError(f"results_dir {str(folder)!r} cannot be used: {error.strerror}.") from None
+    plots.use_style()
+    return Run(name, parameters, device, folder)
+
+
+def _annotations(namespace: Mapping[str, Any]) -> dict[str, type]:
+    if "__annotations__" in namespace:
+        return dict(namespace["__annotations__"])
+    annotate = namespace.get("__annotate__")  # Python 3.14 and later evaluate annotations when asked
+    return dict(annotate(1)) if annotate else {}
+
+
+def _refuse_unknown(namespace: Mapping[str, Any], types: Mapping[str, type]) -> None:
+    plain = (bool, int, float, str, list, dict, type(None))
+    shell = {"In", "Out", "exit", "quit"}
+    for key, value in namespace.items():
+        if key.startswith("_") or key in types or key in shell or isinstance(value, ModuleType):
+            continue
+        if isinstance(value, plain):
+            raise ParameterError(f"There is no parameter {key!r}; allowed are {', '.join(types)}.")
+
+
+def _check_type(key: str, value: Any, wanted: type) -> None:
+    is_whole_number_for_float = wanted is float and isinstance(value, int) and not isinstance(value, bool)
+    is_bool_for_number = wanted in (int, float) and isinstance(value, bool)
+    if is_whole_number_for_float:
+        return
+    if not isinstance(value, wanted) or is_bool_for_number:
+        raise ParameterError(f"{key} is {value!r}; it must be of type {wanted.__name__}.")
+
+
+@dataclass
+class Run:
+    """One execution of a notebook; made by `start`."""
+
+    name: str
+    parameters: dict[str, Any]
+    device: str
+    folder: Path
+    _cohorts: dict[str, dict[str, str]] = field(default_factory=dict)
+    _main_cohort: str | None = None
+
+    @property
+    def scale(self) -> str:
+        """``demo`` or ``paper``."""
+        return self.parameters["scale"]
+
+    def load_cohort(self, name: str | None = None, banner: bool = True) -> xr.Dataset:
+        """Load the cohort of the run and say at this place which kind of data it is.
+
+        Parameters
+        ----------
+        name
+            Another cohort than the parameter ``cohort`` names.
+        banner
+            Show the data banner.
+
+        Raises
+        ------
+        ParameterError
+            If the data cannot be had.
+        """
+        asked = name or self.parameters["cohort"]
+        try:
+            resolved = resolve_cohort(asked)
+            cohort = load_cohort(resolved, self.scale, self.parameters["seed"])
+        except DataError as error:
+            raise ParameterError(f"The cohort {asked!r} cannot be loaded: {error}") from None
+        self.uses(resolved, cohort.attrs["data_kind"], fingerprint(cohort))
+        self._main_cohort = self._main_cohort or resolved
+        if banner:
+            stand_in = asked == "auto" and resolved == "simulated"
+            self.banner(cohort.attrs["data_kind"], describe(cohort), stand_in)
+        return cohort
+
+    def uses(self, source: str, data_kind: str, sha256: str) -> None:
+        """Note a source of data for the provenance line."""
+        self._cohorts[source] = {"data_kind": data_kind, "sha256": sha256}
+
+    def banner(self, data_kind: str, text: str, stand_in: bool = False) -> None:
+        """Show which kind of data the numbers below come from."""
+        style, title = BANNERS[data_kind]
+        if stand_in:
+            text += (
+                " This page is meant for real data, which could not be had when it was built; "
+                "results recorded on the real data stand further below."
+            )
+        display(
+            HTML(
+                f'<div class="data-banner {style}" role="note"><strong>{title}</strong> {escape(text)}</div>'
+            )
+        )
+
+    def save(self, name: str, table: pd.DataFrame) -> pd.DataFrame:
+        """Write a small result table as ``<results_dir>/<name>.csv`` and return it."""
+        text = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+        _write(self.folder / f"{name}.csv", text)
+        return table
+
+    def recorded(self, name: str) -> pd.DataFrame:
+        """All recorded tables of this notebook with this name, marked by ``cohort``, ``scale`` and ``recorded_at``.
+
+        Recorded runs stand in ``results/<notebook>/<cohort>-<scale>/``; the table is empty if there are none.
+        """
+        tables = []
+        for path in sorted((REPOSITORY / "results" / self.name).glob(f"*/{name}.csv")):
+            provenance = json.loads((path.parent / "provenance.json").read_text())
+            table = pd.read_csv(path, keep_default_na=False, na_values=[""])
+            marks = {
+                "data": provenance["data_kind"],
+                "commit": provenance["commit"],
+                "device": provenance["device"],
+            }
+            cohort, scale = path.parent.name.rsplit("-", 1)
+            tables.append(table.assign(cohort=cohort, scale=scale, **marks))
+        return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+    def finish(self) -> None:
+        """Write ``provenance.json`` and print the line of provenance that ends every notebook."""
+        kinds = sorted({used["data_kind"] for used in self._cohorts.values()})
+        shown = {key: value for key, value in self.parameters.items() if key != "results_dir"}
+        provenance = {
+            "notebook": self.name,
+            "parameters": shown,
+            "data_kind": " and ".join(kinds),
+            "cohort": ", ".join(self._cohorts),
+            "main_cohort": self._main_cohort,
+            "data_sha256": {name: used["sha256"] for name, used in self._cohorts.items()},
+            "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+            "commit": commit_of(self.name),
+            "device": self.device,
+        }
+        _write(self.folder / "provenance.json", json.dumps(provenance, indent=1) + "\n")
+        parts = [
+            ", ".join(f"{key}={value}" for key, value in shown.items()),
+            "; ".join(f"{name} sha256 {sha[:12]}" for name, sha in provenance["data_sha256"].items()),
+            ", ".join(f"{name} {version}" for name, version in provenance["packages"].items()),
+            f"commit {provenance['commit']}",
+            f"device {self.device}",
+        ]
+        display(HTML(f'<p class="provenance"><strong>Provenance.</strong> {escape(" | ".join(parts))}</p>'))
+
+
+def describe(cohort: xr.Dataset) -> str:
+    """One sentence on what a cohort holds."""
+    sizes = cohort.sizes
+    genomes = (
+        f"{sizes['sample']:,} accessions × {sizes['gene']:,} genes × {sizes['variant_type']} variant types"
+    )
+    return f"{genomes}; {sizes['trait']} traits. {cohort.attrs['source']}"
+
+
+def show(table: pd.DataFrame) -> HTML:
+    """A table without its row numbers; the same HTML in every run."""
+    return HTML(table.to_html(index=False, border=0, na_rep="–"))
+
+
+def paper_beside_ours(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """The table that closes every chapter: what the paper states, what was measured here, and on which data.
+
+    Parameters
+    ----------
+    rows
+        Dictionaries with the keys ``claim``, ``paper``, ``ours``, ``data`` and ``verdict``.
+
+    Raises
+    ------
+    ValueError
+        If a row lacks a key or has another one.
+    """
+    columns = ["claim", "paper", "ours", "data", "verdict"]
+    for row in rows:
+        if set(row) != set(columns):
+            raise ValueError(f"A row has the keys {sorted(row)}; needed are {columns}.")
+    return pd.DataFrame(rows)[columns]
+
+
+def interval(estimate: float, low: float, high: float, digits: int = 2) -> str:
+    """``0.62 [0.55, 0.68]``; a dash where there is no number.
+
+    Examples
+    --------
+    >>> interval(0.618, 0.5512, 0.679)
+    '0.62 [0.55, 0.68]'
+    """
+    if math.isnan(estimate):
+        return "–"
+    return f"{estimate:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+
+
+@functools.cache
+def commit_of(name: str) -> str:
+    """The last commit that touched what a notebook's results depend on, and ``+`` if that has changed since.
+
+    Later commits elsewhere do not show, so that two builds of the same sources are alike.
+    """
+    # What renders a page does not change what the page computes.
+    paths = ["gi_lib", ":!gi_lib/book.py", ":!gi_lib/cli.py", "data_manifest", f"notebooks/{name}.md"]
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(REPOSITORY), *arguments, "--", *paths]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        last, changed = git("log", "-1", "--format=%h", "--abbrev=10"), git("status", "--porcelain")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return f"{last or 'none'}{'+' if changed else ''}"
+
+
+def _write(path: Path, text: str) -> None:
+    scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    scratch.write_text(text, encoding="utf-8")
+    os.replace(scratch, path)

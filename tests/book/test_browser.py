@@ -1,0 +1,216 @@
+"""The built book in a real browser: nothing broken, nothing from outside, accessible, and fit for a phone.
+
+Looks at ``_build/html`` (or the folder named by ``GI_BOOK_HTML``). Without chromium or without a built book
+the tests are skipped, unless ``GI_REQUIRE_BROWSER=1`` turns that into a failure.
+"""
+
+import functools
+import os
+import re
+import shutil
+import threading
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+HTML = Path(os.environ.get("GI_BOOK_HTML") or Path(__file__).parents[2] / "_build" / "html")
+REQUIRED = os.environ.get("GI_REQUIRE_BROWSER") == "1"
+PAGES = sorted(p.relative_to(HTML).as_posix() for p in HTML.rglob("*.html") if "_static" not in p.parts)
+CONTENT = [page for page in PAGES if page not in {"genindex.html", "search.html", "prf-prf.html"}]
+SCHEMES = ("light", "dark")
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+def _chromium() -> str | None:
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    return next((found for name in names if (found := shutil.which(name))), None)
+
+
+def _missing() -> str | None:
+    """Why the book cannot be looked at, or nothing."""
+    if not (HTML / "index.html").exists():
+        return f"There is no built book in {HTML}; run `make book` first."
+    if _chromium() is None:
+        return "There is no chromium on the PATH; install it with your system's package manager."
+    return None
+
+
+def test_the_book_can_be_looked_at() -> None:
+    """Says once why the other tests of this module were skipped."""
+    if reason := _missing():
+        pytest.fail(reason) if REQUIRED else pytest.skip(reason)
+    assert CONTENT
+
+
+needs_browser = pytest.mark.skipif(_missing() is not None, reason=_missing() or "")
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[str]:
+    """Address of a local server of the book."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=HTML))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[object]:
+    """One chromium for the whole module; it is never downloaded."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=_chromium(), args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def visit(site: str, browser):
+    """Open a page; returns the browser page and the list that collects everything that goes wrong on it."""
+    contexts = []
+
+    def open_page(path: str, scheme: str = "light", width: int = 1280, height: int = 900):
+        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+        contexts.append(context)
+        page, trouble = context.new_page(), []
+
+        def on_request(request) -> None:
+            address = urlsplit(request.url)
+            if address.scheme not in ("data", "blob") and not request.url.startswith(site):
+                trouble.append(f"external request: {request.url}")
+
+        page.on("request", on_request)
+        page.on("requestfailed", lambda request: trouble.append(f"failed request: {request.url}"))
+        page.on(
+            "response", lambda r: trouble.append(f"HTTP {r.status}: {r.url}") if r.status >= 400 else None
+        )
+        page.on("console", lambda m: trouble.append(f"console: {m.text}") if m.type == "error" else None)
+        page.on("pageerror", lambda error: trouble.append(f"script error: {error}"))
+        page.goto(f"{site}/{path}", wait_until="networkidle")
+        if page.evaluate("Boolean(window.MathJax && MathJax.startup && MathJax.startup.promise)"):
+            page.evaluate("MathJax.startup.promise.then(() => true)")
+        return page, trouble
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+@needs_browser
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("path", PAGES)
+def test_page_is_whole_and_accessible(visit, path: str, scheme: str) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    page, trouble = visit(path, scheme)
+    assert not trouble, "\n".join(trouble)
+    assert page.evaluate("document.documentElement.dataset.theme") == scheme
+
+    images = page.evaluate(
+        "[...document.images].map(i => [i.getAttribute('src'), i.getAttribute('alt'), i.naturalWidth])"
+    )
+    for source, alt, natural_width in images:
+        assert natural_width > 0, f"{source} did not load"
+        assert alt is not None, f"{source} has no alternative text"
+        if "logo" not in source:  # the logo stands beside the name it would repeat
+            assert len(alt.split()) >= 2 and not re.search(r"[/\\]|\.(png|svg|jpe?g)$", alt), (
+                f"{source}: {alt!r}"
+            )
+
+    found = Axe().run(page, options={"runOnly": RULES, "resultTypes": ["violations"]}).response["violations"]
+    report = [
+        f"{v['id']} ({v['impact']}): {v['help']}: " + " | ".join(n["html"][:200] for n in v["nodes"][:4])
+        for v in found
+    ]
+    assert not report, "\n".join(report)
+
+
+@needs_browser
+@pytest.mark.parametrize("path", PAGES)
+def test_page_fits_a_phone(visit, path: str) -> None:
+    page, trouble = visit(path, width=390, height=844)
+    assert not trouble, "\n".join(trouble)
+    wide = page.evaluate(
+        """() => {
+            const limit = document.documentElement.clientWidth;
+            const scrolls = e => e && (['auto', 'scroll', 'hidden'].includes(getComputedStyle(e).overflowX)
+                || scrolls(e.parentElement));
+            return [...document.querySelectorAll('main *')]
+                .filter(e => e.getClientRects().length && e.getBoundingClientRect().right > limit + 1)
+                .filter(e => !scrolls(e.parentElement) && !scrolls(e) && !e.closest('mjx-assistive-mml'))
+                .map(e => e.outerHTML.slice(0, 120));
+        }"""
+    )
+    assert not wide, "\n".join(wide[:5])
+    scroll, client = page.evaluate(
+        "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+    )
+    assert scroll <= client, f"the page is {scroll} px wide on a screen of {client} px"
+
+
+@needs_browser
+def test_mathematics_is_typeset_without_a_server(visit) -> None:
+    formulas = [p for p in CONTENT if 'class="math' in (HTML / p).read_text(encoding="utf-8")]
+    if not formulas:
+        pytest.skip("No page holds a formula.")
+    page, trouble = visit(formulas[0])
+    assert page.locator("mjx-container").count() > 0
+    assert not trouble, "\n".join(trouble)
+
+
+@needs_browser
+def test_search_finds_a_word(visit) -> None:
+    """A word of a chapter's title leads to that chapter."""
+    chapter = next(p for p in CONTENT if p.startswith("notebooks/"))
+    title = re.search(
+        r"<title>(.*?)(?: &#8212;|</title>)", (HTML / chapter).read_text(encoding="utf-8"), re.S
+    )[1]
+    word = max(re.findall(r"[A-Za-z]{4,}", title), key=len)
+    page, trouble = visit(f"search.html?q={word}")
+    page.wait_for_selector("#search-results ul.search li a")
+    targets = page.eval_on_selector_all(
+        "#search-results li a", "links => links.map(a => a.getAttribute('href'))"
+    )
+    assert any(chapter in target for target in targets), targets
+    assert not trouble, "\n".join(trouble)
+
+
+@needs_browser
+def test_keyboard_opens_the_search_field(visit) -> None:
+    page, _ = visit("index.html")
+    page.keyboard.press("Control+k")
+    page.wait_for_selector("input[type=search]:focus")
+
+
+@needs_browser
+def test_launch_and_edit_buttons_lead_to_the_sources() -> None:
+    chapter = next(p for p in CONTENT if p.startswith("notebooks/"))
+    html = (HTML / chapter).read_text(encoding="utf-8")
+    links = re.findall(r'href="(https://[^"]+)"', html)
+    repository = "https://github.com/genome-interpretation/companion"
+    assert any(
+        re.fullmatch(re.escape(repository) + r"/edit/main/notebooks/[\w-]+\.md", link) for link in links
+    )
+    for service in ("mybinder.org", "colab.research.google.com"):
+        assert any(service in link and re.search(r"notebooks/[\w-]+\.ipynb$", link) for link in links), (
+            service
+        )

@@ -1,0 +1,57 @@
+"""Fixtures shared by all tests: no test touches the user's cache or the network outside this machine."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+
+# What the caller of pytest set, before `isolated` hides it from the tests that do not ask for it.
+_MIRROR = os.environ.get("GI_DATA_MIRROR", "")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def isolated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Give the session its own cache, no mirror, the project's manifests, and no network."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GI_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("GI_OFFLINE", "1")
+        for name in ("GI_DATA_MIRROR", "GI_MANIFEST_DIR"):
+            patch.delenv(name, raising=False)
+        yield
+
+
+@pytest.fixture(scope="session")
+def use_mirror() -> Callable[..., AbstractContextManager[Path]]:
+    """Return a context manager for fixtures of any scope: real data visible, or the test skipped.
+
+    ``with use_mirror("arabidopsis/X_Mix.rda") as folder: ...``
+    """
+
+    @contextmanager
+    def context(*names: str) -> Iterator[Path]:
+        folder = Path(_MIRROR).resolve()
+        if not _MIRROR or not folder.is_dir():
+            pytest.skip("real data: set GI_DATA_MIRROR to a folder laid out <data set>/<file>")
+        for name in names:
+            if not (folder / name).is_file():
+                pytest.skip(f"real data: the folder in GI_DATA_MIRROR has no {name}")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("GI_DATA_MIRROR", str(folder))
+            yield folder
+
+    return context
+
+
+@pytest.fixture
+def mirror(
+    use_mirror: Callable[..., AbstractContextManager[Path]], request: pytest.FixtureRequest
+) -> Iterator[Path]:
+    """Let one test see the folder of real data that ``GI_DATA_MIRROR`` names.
+
+    With ``@pytest.mark.needs("arabidopsis/X_Mix.rda", ...)`` it is skipped where these files are absent.
+    """
+    names = [name for marker in request.node.iter_markers("needs") for name in marker.args]
+    with use_mirror(*names) as folder:
+        yield folder
