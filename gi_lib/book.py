@@ -381,6 +381,57 @@ def execute(project: Project, page: str, scale: str = "demo", threads: int = 1) 
     return target
 
 
+def record(
+    project: Project, page: str, scale: str = "demo", threads: int = 1, given: Mapping[str, Any] | None = None
+) -> Path:
+    """Run a page and keep its small tables, with their provenance, under ``results/``.
+
+    The book shows recorded runs beside its own, so that a reader without the data or the hardware sees them.
+
+    Parameters
+    ----------
+    project, page, scale, threads
+        As for `execute`.
+    given : mapping, optional
+        Parameters that replace those of ``runs.yml``.
+
+    Returns
+    -------
+    Path
+        ``results/<notebook>/<cohort>-<scale>``, made anew.
+
+    Raises
+    ------
+    BookError
+        If the page cannot be executed, or a table is too large to be kept in the repository.
+    """
+    entry = project.page(page)
+    notebook = convert(project.notebooks / entry.source)
+    declared = declared_parameters(notebook)
+    results = Path("_build") / "record" / page
+    own = {"results_dir": results.as_posix()}
+    parameters = page_parameters(project, entry, check_scale(scale), declared) | own | dict(given or {})
+    check_parameters(page, parameters, declared)
+    shutil.rmtree(project.root / results, ignore_errors=True)
+    partial = project.build / "record" / f"{page}.ipynb"
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    with _heartbeat(page, partial, _n_code_cells(notebook)):
+        clean(_run_kernel(project, page, notebook, parameters, partial, scale, threads), page)
+
+    provenance, tables = _provenance(project.root / results), sorted((project.root / results).glob("*.csv"))
+    for table in tables:
+        if table.stat().st_size > LARGEST_RECORD:
+            raise BookError(
+                f"{table.name} has {table.stat().st_size} bytes; at most {LARGEST_RECORD} are recorded."
+            )
+    target = project.root / "results" / entry.notebook / f"{provenance['main_cohort']}-{scale}"
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    for path in (*tables, project.root / results / "provenance.json"):
+        shutil.copy(path, target / path.name)
+    return target
+
+
 def _run_kernel(
     project: Project,
     page: str,
@@ -695,38 +746,6 @@ def data_table() -> str:
         )
         lines.append(f"| {' | '.join(' '.join(cell.replace('|', '/').split()) for cell in cells)} |")
     return "\n".join([":::{div} status-table", "", *lines, "", ":::"])
-
-
-def record(project: Project, page: str, scale: str = "demo", threads: int = 1) -> Path:
-    """Run a page and keep its small tables, with their provenance, under ``results/``.
-
-    The book shows recorded runs beside its own, so that a reader without the data or the hardware sees them.
-
-    Returns
-    -------
-    Path
-        ``results/<notebook>/<cohort>-<scale>``, made anew.
-
-    Raises
-    ------
-    BookError
-        If the page fails, or its tables are too large to be kept in the repository.
-    """
-    execute(project, page, scale, threads)
-    results = project.root / project.results(page, scale)
-    provenance = _provenance(results)
-    target = project.root / "results" / project.page(page).notebook / f"{provenance['main_cohort']}-{scale}"
-    tables = sorted(results.glob("*.csv"))
-    for table in tables:
-        if table.stat().st_size > LARGEST_RECORD:
-            raise BookError(
-                f"{table.name} has {table.stat().st_size} bytes; at most {LARGEST_RECORD} are recorded."
-            )
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir(parents=True)
-    for path in (*tables, results / "provenance.json"):
-        shutil.copy(path, target / path.name)
-    return target
 
 
 # --- 4. render ------------------------------------------------------------------------------------

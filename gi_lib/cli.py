@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import yaml
 
 import gi_lib
 from gi_lib.datasets import registry
@@ -183,12 +184,21 @@ def build(
 def record(
     page: str,
     scale: Scale = "demo",
+    parameter: Annotated[
+        list[str] | None, typer.Option("-p", metavar="NAME=VALUE", help="Replace a parameter of runs.yml.")
+    ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads of the numerical libraries.")] = 1,
     root: Root = None,
 ) -> None:
     """Run one page and keep its tables under results/, for the book to show beside its own run."""
+    given = {}
+    for assignment in parameter or []:
+        name, is_assigned, value = assignment.partition("=")
+        if not is_assigned:
+            raise typer.BadParameter(f"-p takes NAME=VALUE, not {assignment!r}.")
+        given[name] = yaml.safe_load(value)
     with _open_book(root) as (builder, project):
-        typer.echo(f"Recorded in {builder.record(project, page, scale, threads)}")
+        typer.echo(f"Recorded in {builder.record(project, page, scale, threads, given)}")
 
 
 @app.command()

@@ -233,6 +233,19 @@ class Run:
         display(HTML(f'<p class="provenance"><strong>Provenance.</strong> {escape(" | ".join(parts))}</p>'))
 
 
+def enough_accessions(cohort: xr.Dataset, asked: int = 0) -> int:
+    """How many labelled accessions a country needs to exceed to enter the within-country score.
+
+    Parameters
+    ----------
+    cohort
+        The cohort that is scored.
+    asked
+        A number to use as it is; 0 takes the paper's 50, or 15 where the cohort is a small simulation.
+    """
+    return asked or (50 if cohort.sizes["sample"] > 600 else 15)
+
+
 def describe(cohort: xr.Dataset) -> str:
     """One sentence on what a cohort holds."""
     sizes = cohort.sizes
@@ -244,7 +257,7 @@ def describe(cohort: xr.Dataset) -> str:
 
 def show(table: pd.DataFrame) -> HTML:
     """A table without its row numbers; the same HTML in every run."""
-    return HTML(table.to_html(index=False, border=0, na_rep="–"))
+    return HTML(table.to_html(index=False, border=0, na_rep="–", classes="text-table"))
 
 
 def paper_beside_ours(rows: list[dict[str, Any]]) -> pd.DataFrame:

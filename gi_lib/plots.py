@@ -55,7 +55,7 @@ def scatter_by_country(x: np.ndarray, y: np.ndarray, country: np.ndarray, ax: Ax
 
 def accession_map(cohort: xr.Dataset) -> Figure:
     """Where the accessions come from: Europe and its surroundings, and North America."""
-    fig, axes = plt.subplots(1, 2, figsize=(9, 4.2), width_ratios=[1, 2.1])
+    fig, axes = plt.subplots(1, 2, figsize=(8.2, 4), width_ratios=[1, 2.1])
     windows = {"North America": (-128, -62, 24, 58), "Europe and its surroundings": (-15, 62, 30, 70)}
     longitude, latitude = cohort["longitude"].values, cohort["latitude"].values
     for ax, (title, (west, east, south, north)) in zip(axes, windows.items(), strict=True):
@@ -70,10 +70,11 @@ def accession_map(cohort: xr.Dataset) -> Figure:
 
 def embeddings(panels: dict[str, np.ndarray], country: np.ndarray) -> Figure:
     """One panel per two-dimensional embedding (title to an array of shape (sample, 2))."""
-    fig, axes = plt.subplots(1, len(panels), figsize=(4.3 * len(panels), 4), squeeze=False)
+    fig, axes = plt.subplots(1, len(panels), figsize=(3.7 * len(panels), 3.6), squeeze=False)
     for ax, (title, points) in zip(axes[0], panels.items(), strict=True):
         scatter_by_country(points[:, 0], points[:, 1], country, ax)
         ax.set(title=title, xticks=[], yticks=[])
+        sns.despine(ax=ax, left=True, bottom=True)
     axes[0, -1].legend(loc="center left", bbox_to_anchor=(1, 0.5), title="country")
     return fig
 
@@ -105,7 +106,7 @@ def observed_and_predicted(
     predictions: pd.DataFrame, models: Sequence[str], trait: str, unit: str = ""
 ) -> Figure:
     """Observed against predicted trait, one panel per model, with a regression line inside each large country."""
-    fig, axes = plt.subplots(1, len(models), figsize=(3.9 * len(models), 3.9), sharey=True, squeeze=False)
+    fig, axes = plt.subplots(1, len(models), figsize=(2.9 * len(models), 3.2), sharey=True, squeeze=False)
     chosen = predictions[
         (predictions["trait"] == trait) & (predictions["repeat"] == predictions["repeat"].min())
     ]

@@ -336,7 +336,7 @@ class _Classifier(ClassifierMixin, _Network):
         self.classes_, code = np.unique(np.asarray(y), return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
-                f"There is one class only ({self.classes_[0]!r}); a classifier needs two or more."
+                f"There is one class only ('{self.classes_[0]}'); a classifier needs two or more."
             )
         self._train(X, code.astype(np.int64), len(self.classes_), nn.functional.cross_entropy)
         return self

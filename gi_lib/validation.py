@@ -7,7 +7,6 @@ import hashlib
 import inspect
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -242,7 +241,8 @@ def _predictions(
     progress: bool,
 ) -> Iterator[tuple[Model, Fold, np.ndarray]]:
     """Fit each model on each fold, or read what an equal fit has left."""
-    content = fingerprint(cohort) if cached else ""
+    # One cohort has two kinds of labels: traits and countries.
+    content = f"{fingerprint(cohort)} {labels.dtype.kind}" if cached else ""
     folds = list(split.folds(cohort))
     with tqdm(total=len(models) * len(folds), unit="fit", disable=not progress) as bar:
         for model in models:
@@ -347,9 +347,13 @@ def _cached_predictions(
             except (ValueError, EOFError, OSError):
                 path.unlink(missing_ok=True)  # damaged on disk: fit again
         predicted = _fit_predict(X, labels, estimator, fold)
-        with tempfile.NamedTemporaryFile(dir=folder, suffix=".tmp", delete=False) as scratch:
-            np.save(scratch, predicted)
-        os.replace(scratch.name, path)
+        scratch = path.with_suffix(".tmp")
+        try:
+            with scratch.open("wb") as file:
+                np.save(file, predicted)
+            os.replace(scratch, path)
+        finally:
+            scratch.unlink(missing_ok=True)
         return predicted
 
 

@@ -34,7 +34,7 @@ def arabidopsis() -> xr.Dataset:
     -------
     xarray.Dataset
         1,135 accessions; genes that carry at least one of the SNPs; region types; flowering time at 16 °C
-        (``FT16_1001G``, days) and the 107 traits of Atwell et al. 2010, mostly missing; ``dosage`` 0 or 2 of
+        (``flowering_time_16C``, days) and the 107 traits of Atwell et al. 2010, mostly missing; ``dosage`` 0 or 2 of
         every SNP, since accessions are inbred.
 
     Raises
@@ -107,7 +107,7 @@ def _traits(samples: pd.Index) -> pd.DataFrame:
         dtype={"ecotype id": str},
     ).set_index("ecotype id")
     atwell = atwell.drop(columns="nativename").rename(columns=_plain_name)
-    table = flowering.set_index("ecotypeid").rename(columns={"flowering_time_16": "FT16_1001G"})
+    table = flowering.set_index("ecotypeid").rename(columns={"flowering_time_16": "flowering_time_16C"})
     return table.join(atwell, how="outer").reindex(samples)
 
 

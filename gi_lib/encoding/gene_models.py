@@ -80,7 +80,7 @@ class GeneModels:
         """
         chromosome = chromosome_names(chromosome)
         position = np.asarray(position)
-        unknown = sorted(set(chromosome) - set(self._segments))
+        unknown = sorted(set(chromosome.tolist()) - set(self._segments))
         if unknown:
             known = ", ".join(sorted(self._segments))
             raise ValueError(f"No gene lies on chromosome {unknown[0]!r}; the annotation has {known}.")
@@ -108,11 +108,12 @@ class GeneModels:
 
     def _nearest_gene(self, chromosome: str, position: np.ndarray) -> np.ndarray:
         genes = self.genes[self.genes["chromosome"] == chromosome]
-        start, reach = genes["start"].to_numpy(), np.maximum.accumulate(genes["end"].to_numpy())
-        # The gene that ends last before the position need not be the last one to start.
-        ends_last = np.maximum.accumulate(
-            np.where(genes["end"].to_numpy() == reach, np.arange(len(genes)), 0)
-        )
+        start, end = genes["start"].to_numpy(), genes["end"].to_numpy()
+        reach = np.maximum.accumulate(end)
+        # The gene that ends last before the position need not be the last one to start; of two that end
+        # together the earlier one counts.
+        ends_later = np.append(True, end[1:] > reach[:-1])
+        ends_last = np.maximum.accumulate(np.where(ends_later, np.arange(len(genes)), 0))
         right = np.searchsorted(start, position)
         left = ends_last[np.maximum(right - 1, 0)]
         to_left = np.where(right > 0, position - reach[np.maximum(right - 1, 0)], np.inf)

@@ -2,12 +2,13 @@
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
-from cyvcf2 import VCF
+from cyvcf2 import VCF, Variant
 
 from gi_lib.datasets.cohort import VARIANT_TYPES
 from gi_lib.encoding.counting import count_per_gene
@@ -87,10 +88,11 @@ def read_effects(info: str, ref: str, alts: list[str]) -> list[Effect]:
     [Effect(allele=1, gene='AT3G62980', variant_type='nonsynonymous')]
     """
     found: dict[int, list[Effect]] = {}
+    allele_numbers = {str(number) for number in range(1, len(alts) + 1)}
     for entry in info.split(","):
         match = re.fullmatch(r"([^(]+)\((.*)\)", entry)
         fields = match.group(2).split("|") if match else []
-        if len(fields) < 11:
+        if len(fields) < 11 or fields[10] not in allele_numbers:
             raise VcfError(f"SnpEff entry {entry!r} is malformed: expected term(10 or more fields, allele).")
         allele, transcript = int(fields[10]), fields[8]
         gene = transcript.rsplit(".", 1)[0] or "intergenic"
@@ -111,6 +113,13 @@ def read_effects(info: str, ref: str, alts: list[str]) -> list[Effect]:
 
 def _frameshift(ref: str, alt: str) -> str:
     return "frameshift insertion" if len(alt) > len(ref) else "frameshift deletion"
+
+
+def _records(reader: VCF, name: str) -> Iterator[Variant]:
+    try:
+        yield from reader
+    except Exception as error:  # cyvcf2 has no exception of its own for a file that ends too early
+        raise VcfError(f"{name} is damaged or cut short: {error}") from error
 
 
 def encode_vcf(path: str | Path) -> tuple[xr.Dataset, dict[str, int]]:
@@ -142,7 +151,7 @@ def encode_vcf(path: str | Path) -> tuple[xr.Dataset, dict[str, int]]:
         raise VcfError(f"{path.name} has no samples.")
     report: Counter[str] = Counter()
     carried, pairs, genes = [], [], {}
-    for record in reader:
+    for record in _records(reader, path.name):
         where = f"{path.name}, {record.CHROM}:{record.POS}"
         annotation = record.INFO.get("EFF")
         if annotation is None:
@@ -166,7 +175,12 @@ def encode_vcf(path: str | Path) -> tuple[xr.Dataset, dict[str, int]]:
         raise VcfError(f"{path.name} holds no variant.")
     variant, gene, variant_type = np.array(pairs, int).reshape(-1, 3).T
     counts = count_per_gene(
-        np.array(carried).T, variant, gene, variant_type, n_genes=len(genes), n_types=len(VARIANT_TYPES)
+        np.array(carried, bool).reshape(-1, len(reader.samples)).T,
+        variant,
+        gene,
+        variant_type,
+        n_genes=len(genes),
+        n_types=len(VARIANT_TYPES),
     )
     dataset = xr.Dataset(
         {"counts": (("sample", "gene", "variant_type"), counts)},

@@ -162,17 +162,18 @@ def weighted_pearson(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.nd
         tell accessions apart.
     """
     both = ~np.isnan(x) & ~np.isnan(y)
-    n = weights @ both
+    n, n_pairs = weights @ both, both.sum(axis=0).clip(min=1)
     # Centred first, so that the differences of large sums below keep their precision.
-    x, y = (np.where(both, v - np.nanmean(np.where(both, v, np.nan), axis=0), 0) for v in (x, y))
-    mean_x, mean_y = (weights @ x) / n, (weights @ y) / n
-    covariance = (weights @ (x * y)) / n - mean_x * mean_y
-    variances = [(weights @ v**2) / n - mean**2 for v, mean in ((x, mean_x), (y, mean_y))]
+    x, y = (np.where(both, v - np.where(both, v, 0).sum(axis=0) / n_pairs, 0) for v in (x, y))
+    # A resample may hold no pair at all: its correlation is NaN.
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean_x, mean_y = (weights @ x) / n, (weights @ y) / n
+        covariance = (weights @ (x * y)) / n - mean_x * mean_y
+        variances = [(weights @ v**2) / n - mean**2 for v, mean in ((x, mean_x), (y, mean_y))]
+        r = covariance / np.sqrt(variances[0] * variances[1])
     tiny = [
         variance <= 1e-12 * np.square(v).max(initial=0) for variance, v in zip(variances, (x, y), strict=True)
     ]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        r = covariance / np.sqrt(variances[0] * variances[1])
     return np.where(tiny[0] | tiny[1], 0.0, r)
 
 

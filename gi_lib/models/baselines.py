@@ -2,9 +2,11 @@
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin, clone
 from sklearn.decomposition import KernelPCA
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import RidgeCV
+from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
@@ -75,6 +77,32 @@ class PerTrait(RegressorMixin, BaseEstimator):
         for i, fitted in enumerate(self.fitted_):
             predicted[:, self.pattern_ == i] = np.asarray(fitted.predict(X)).reshape(len(X), -1)
         return predicted[:, 0] if self.single_trait_ else predicted
+
+
+class UnitSphere(TransformerMixin, BaseEstimator):
+    """Latitude and longitude in degrees, shape (sample, 2), to points on the unit sphere, shape (sample, 3).
+
+    Straight distances between these points grow with the distance over ground.
+    """
+
+    def fit(self, X: np.ndarray, y=None) -> "UnitSphere":
+        """Nothing to learn."""
+        return self
+
+    def transform(self, X: np.ndarray) -> np.ndarray:
+        """Turn degrees into coordinates; an unknown place stays NaN."""
+        latitude, longitude = np.radians(np.asarray(X, float)).T
+        level = np.cos(latitude)
+        return np.stack([level * np.cos(longitude), level * np.sin(longitude), np.sin(latitude)], axis=1)
+
+
+def map_neighbours(n_neighbours: int = 10) -> PerTrait:
+    """Mean trait of the nearest labelled training accessions on the map; no genome at all.
+
+    An accession of unknown place is put at the centre of gravity of the training accessions.
+    """
+    neighbours = KNeighborsRegressor(n_neighbours)
+    return PerTrait(make_pipeline(UnitSphere(), SimpleImputer(), neighbours))
 
 
 def ridge(standardise: bool = True) -> Pipeline:

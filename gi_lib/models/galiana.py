@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class GeneEncoder(nn.Module):
-    """Module G: the variant-type counts of one gene to one number, the same weights for every gene."""
+    """Module G: the counts of one gene to one number, with the same weights for all."""
 
     def __init__(self, n_variant_types: int = 17, hidden: int = 50):
         super().__init__()
@@ -26,7 +26,7 @@ class GeneEncoder(nn.Module):
 
 
 class Galiana(nn.Module):
-    """Gene encoder G, dense module P, and a linear head with one output per trait.
+    """Gene encoder G, dense module P, and a linear head.
 
     Parameters
     ----------
@@ -53,26 +53,15 @@ class Galiana(nn.Module):
         self.head = nn.Linear(hidden, n_outputs)
 
     def forward(self, counts: Tensor, row: Tensor | None = None) -> Tensor:
-        """Predict from scaled counts.
+        """Predict (batch, output) from scaled counts (batch, gene, variant_type).
 
-        Parameters
-        ----------
-        counts
-            Shape (batch, gene, variant_type). If `row` is given, shape (row, variant_type): the distinct
-            count vectors that occur in the batch, each of which is then encoded once.
-        row
-            Shape (batch, gene), int: which row of `counts` each gene of each accession has.
-
-        Returns
-        -------
-        Tensor
-            Shape (batch, output).
+        Many genes of many accessions have the same counts. If `row` (batch, gene) is
+        given, `counts` are the distinct ones (row, variant_type), each encoded once,
+        and `row` says which of them each gene has.
         """
-        if row is None:
-            genes = self.encoder(counts)  # (batch, gene)
-        else:
-            values = self.encoder(counts)  # (row,)
-            genes = values.gather(0, row.flatten()).view_as(row)  # (batch, gene)
+        genes = self.encoder(counts)  # (batch, gene), or (row,)
+        if row is not None:
+            genes = genes.gather(0, row.flatten()).view_as(row)  # (batch, gene)
         genes = self.gene_activation(genes)  # (batch, gene)
         features = self.dense(genes)  # (batch, hidden)
         return self.head(features)  # (batch, output)

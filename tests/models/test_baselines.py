@@ -1,0 +1,148 @@
+"""The models to beat, against pandas and scikit-learn."""
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.preprocessing import StandardScaler
+
+from gi_lib.models import CountryMean, PerTrait, ridge
+
+COUNTRIES = np.array([["SWE"], ["SWE"], ["ESP"], ["ESP"], ["ITA"]])
+
+
+def test_country_mean_predicts_the_mean_of_the_country():
+    model = CountryMean().fit(COUNTRIES, np.array([1.0, 3, 10, 20, 6]))
+    assert model.predict(np.array([["ESP"], ["SWE"], ["ITA"]])).tolist() == [15, 2, 6]
+
+
+def test_unseen_country_gets_the_mean_over_all():
+    model = CountryMean().fit(COUNTRIES, np.array([1.0, 3, 10, 20, 6]))
+    assert model.predict(np.array([["RUS"], ["SWE"]])).tolist() == [8, 2]
+
+
+def test_missing_labels_do_not_enter_and_a_country_without_labels_gets_the_mean_over_all():
+    labels = np.array([[1.0, np.nan], [np.nan, np.nan], [10, 4], [20, 8], [6, 3]])
+    predicted = CountryMean().fit(COUNTRIES, labels).predict(np.array([["SWE"], ["ESP"]]))
+    assert predicted.tolist() == [[1, 5], [15, 6]]
+
+
+def test_country_mean_keeps_the_dimensions_of_the_labels():
+    y = np.arange(5.0)
+    assert CountryMean().fit(COUNTRIES, y).predict(COUNTRIES).shape == (5,)
+    assert CountryMean().fit(COUNTRIES, y[:, None]).predict(COUNTRIES).shape == (5, 1)
+
+
+# --------------------------------------------------------------------------------------------- per trait
+
+
+@pytest.fixture
+def data():
+    random = np.random.default_rng(0)
+    X, new = random.normal(size=(30, 4)), random.normal(size=(8, 4))
+    y = X @ random.normal(size=(4, 5)) + random.normal(size=(30, 5))
+    return X, y, new
+
+
+def test_each_trait_is_fitted_on_its_own_labelled_accessions(data):
+    X, y, new = data
+    y[:10, 0] = np.nan
+    y[:10, 3] = np.nan  # the same accessions as trait 0
+    y[5:9, 2] = np.nan
+    predicted = PerTrait(LinearRegression()).fit(X, y).predict(new)
+    for trait in range(5):
+        known = ~np.isnan(y[:, trait])
+        expected = LinearRegression().fit(X[known], y[known, trait]).predict(new)
+        np.testing.assert_allclose(predicted[:, trait], expected, rtol=1e-9)
+
+
+class CountingRegressor(RegressorMixin, BaseEstimator):
+    fits = 0
+
+    def fit(self, X, y):
+        type(self).fits += 1
+        self.n_outputs_ = y.shape[1]
+        return self
+
+    def predict(self, X):
+        return np.zeros((len(X), self.n_outputs_))
+
+
+def test_traits_with_the_same_labelled_accessions_are_fitted_together(data):
+    X, y, _ = data
+    y[:10, [0, 3]] = np.nan
+    y[5:9, 2] = np.nan
+    CountingRegressor.fits = 0
+    PerTrait(CountingRegressor()).fit(X, y)
+    assert CountingRegressor.fits == 3
+
+
+def test_a_trait_with_fewer_than_two_labels_is_refused(data):
+    X, y, _ = data
+    y[1:, 2] = np.nan
+    with pytest.raises(ValueError, match="Trait number 2 has fewer than two labels among 30 accessions"):
+        PerTrait(LinearRegression()).fit(X, y)
+
+
+def test_per_trait_keeps_the_dimensions_of_the_labels(data):
+    X, y, new = data
+    assert PerTrait(LinearRegression()).fit(X, y[:, 0]).predict(new).shape == (8,)
+    assert PerTrait(LinearRegression()).fit(X, y[:, :1]).predict(new).shape == (8, 1)
+
+
+# ------------------------------------------------------------------------------------------------- ridge
+
+
+@pytest.mark.parametrize(("n", "p"), [(40, 200), (60, 10)], ids=["more features", "more accessions"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("standardise", [True, False])
+def test_ridge_equals_scikit_learn_with_the_same_penalty(n, p, dtype, standardise):
+    random = np.random.default_rng(0)
+    X = random.binomial(2, random.uniform(0.05, 0.5, p), (n + 15, p)).astype(dtype)
+    y = X[:, :5] @ random.normal(size=(5, 3)) + random.normal(size=(n + 15, 3))
+    y[:6, 1] = np.nan
+    model = ridge(standardise).fit(X[:n], y[:n])
+    predicted = model.predict(X[n:])
+    scaler = StandardScaler(with_std=standardise).fit(X[:n].astype(float))
+    train, test = scaler.transform(X[:n].astype(float)), scaler.transform(X[n:].astype(float))
+    fitted = model[-1]
+    for trait in range(3):
+        known = ~np.isnan(y[:n, trait])
+        of_pattern = fitted.fitted_[fitted.pattern_[trait]]
+        within = np.flatnonzero(fitted.pattern_ == fitted.pattern_[trait]).tolist().index(trait)
+        penalty = np.atleast_1d(of_pattern.alpha_)[within]
+        expected = Ridge(alpha=penalty).fit(train[known], y[:n][known, trait]).predict(test)
+        np.testing.assert_allclose(predicted[:, trait], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_ridge_chooses_each_traits_penalty_by_its_own_signal():
+    random = np.random.default_rng(0)
+    X = random.normal(size=(80, 60))
+    strong, noise = X[:, 0] * 5 + random.normal(size=80) * 0.1, random.normal(size=80)
+    weak, large = np.atleast_1d(ridge().fit(X, np.stack([strong, noise], axis=1))[-1].fitted_[0].alpha_)
+    assert large > 10 * weak
+
+
+def test_ridge_survives_a_feature_that_never_varies_in_training():
+    random = np.random.default_rng(0)
+    X, new = random.normal(size=(2, 30, 5))
+    X[:, 2] = 0
+    y = random.normal(size=30)
+    model = ridge().fit(X, y)
+    shifted = new.copy()
+    shifted[:, 2] += 100
+    np.testing.assert_allclose(model.predict(shifted), model.predict(new), rtol=1e-9)
+
+
+@pytest.mark.parametrize("model", [CountryMean(), PerTrait(Ridge(2.0)), ridge(), ridge(False)], ids=repr)
+def test_baselines_can_be_cloned(model):
+    copy = clone(model)
+    assert copy is not model
+    assert repr(copy) == repr(model)
+    assert set(copy.get_params()) == set(model.get_params())
+
+
+@pytest.mark.parametrize("model", [CountryMean(), PerTrait(Ridge())], ids=repr)
+def test_prediction_before_fitting_is_refused(model):
+    with pytest.raises(ValueError, match="not fitted"):
+        model.predict(np.zeros((1, 1)))

@@ -1,0 +1,73 @@
+"""Every notebook runs alone, and refuses what it does not know in one sentence."""
+
+import json
+
+import pandas as pd
+import papermill
+import pytest
+
+from gi_lib import book
+
+PROJECT = book.Project()
+NOTEBOOKS = sorted({page.notebook for page in PROJECT.pages.values()})
+SMALL = {"cohort": "simulated", "seed": 2, "epochs": 2, "n_components": 20}
+
+
+def run(name: str, folder, **parameters):
+    """Execute a notebook as a reader would: papermill on the paired .ipynb."""
+    return papermill.execute_notebook(
+        PROJECT.notebooks / f"{name}.ipynb",
+        folder / "out.ipynb",
+        parameters={"results_dir": str(folder / "results"), **parameters},
+        cwd=PROJECT.root,
+        progress_bar=False,
+        extra_arguments=["--log-level=40"],
+    )
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+@pytest.mark.parametrize(
+    ("parameter", "value", "sentence"),
+    [
+        ("device", "tpu", "device is 'tpu'; allowed are auto, cpu, cuda."),
+        ("sede", 3, "There is no parameter 'sede'; allowed are cohort, scale, seed"),
+    ],
+)
+def test_a_wrong_parameter_is_refused_in_one_sentence(name, parameter, value, sentence, tmp_path):
+    with pytest.raises(papermill.PapermillExecutionError) as error:
+        run(name, tmp_path, **{parameter: value})
+    assert error.value.ename == "ParameterError"
+    assert error.value.evalue.startswith(sentence)
+    assert len(error.value.traceback) == 1  # the sentence alone
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_each_notebook_runs_alone_with_another_seed(name, tmp_path):
+    declared = book.declared_parameters(book.convert(PROJECT.notebooks / f"{name}.md"))
+    executed = run(name, tmp_path, **{key: value for key, value in SMALL.items() if key in declared})
+
+    provenance = json.loads((tmp_path / "results" / "provenance.json").read_text())
+    assert provenance["parameters"]["seed"] == 2
+    assert provenance["data_kind"] == "simulated"
+    assert provenance["device"] == "cpu"
+    beside = pd.read_csv(tmp_path / "results" / "paper_beside_ours.csv")
+    assert list(beside.columns) == ["claim", "paper", "ours", "data", "verdict"]
+    assert len(beside) > 0
+    book.clean(executed, name)  # raises on errors, warnings, and figures without alternative text
+
+    # What is recorded must still have the columns that this version of the notebook writes and reads.
+    for recorded in (PROJECT.root / "results" / name).glob("*/*.csv"):
+        fresh = tmp_path / "results" / recorded.name
+        assert fresh.exists(), f"{recorded} is recorded, but the notebook no longer writes {recorded.name}"
+        assert list(pd.read_csv(recorded, nrows=0)) == list(pd.read_csv(fresh, nrows=0))
+
+
+def test_recorded_runs_carry_their_provenance():
+    folders = {path.parent for path in (PROJECT.root / "results").glob("*/*/*.csv")}
+    for folder in folders:
+        provenance = json.loads((folder / "provenance.json").read_text())
+        assert provenance["notebook"] == folder.parent.name
+        assert folder.name == f"{provenance['main_cohort']}-{provenance['parameters']['scale']}"
+        assert provenance["data_sha256"]
+        assert not provenance["commit"].endswith("+"), f"{folder} was recorded from uncommitted sources"
