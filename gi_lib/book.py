@@ -427,8 +427,10 @@ def record(
     target = project.root / "results" / entry.notebook / f"{provenance['main_cohort']}-{scale}"
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
-    for path in (*tables, project.root / results / "provenance.json"):
-        shutil.copy(path, target / path.name)
+    for table in tables:
+        shutil.copy(table, target / table.name)
+    provenance["recorded"] = datetime.now(UTC).date().isoformat()
+    write_atomically(target / "provenance.json", json.dumps(provenance, indent=1) + "\n")
     return target
 
 
@@ -731,21 +733,23 @@ def status_table(records: Iterable[Mapping[str, Any]]) -> str:
 
 
 def data_table() -> str:
-    """Markdown table of every file in the data manifests."""
-    lines = ["| File | Content | Size | Licence | State | Cite |", "|:--|:--|--:|:--|:--|:--|"]
-    for row in registry.as_table().itertuples():
-        megabytes = "" if pd.isna(row.bytes) else f"{row.bytes / 1e6:.2f} MB"
-        name = f"`{row[1]}/{row.file}`"
-        cells = (
-            f"[{name}]({row.source})" if row.source else name,
-            row.content,
-            megabytes,
-            row.licence,
-            row.status,
-            f"[{row.doi}](https://doi.org/{row.doi})",
-        )
-        lines.append(f"| {' | '.join(' '.join(cell.replace('|', '/').split()) for cell in cells)} |")
-    return "\n".join([":::{div} status-table", "", *lines, "", ":::"])
+    """Markdown tables of every file in the data manifests, one per data set."""
+    blocks = []
+    for dataset, files in registry.as_table().groupby("data set", sort=False):
+        dois = " · ".join(f"[{doi}](https://doi.org/{doi})" for doi in files["doi"].drop_duplicates())
+        lines = [f"### {dataset}", "", f"Cite: {dois}", "", ":::{div} status-table", ""]
+        lines += ["| File | Content | Size | Licence | State |", "|:--|:--|--:|:--|:--|"]
+        for row in files.itertuples():
+            cells = (
+                f"[{row.file}]({row.source})" if row.source else row.file,
+                row.content,
+                "" if pd.isna(row.bytes) else f"{row.bytes / 1e6:.2f} MB",
+                row.licence,
+                row.status,
+            )
+            lines.append(f"| {' | '.join(' '.join(cell.replace('|', '/').split()) for cell in cells)} |")
+        blocks.append("\n".join([*lines, "", ":::"]))
+    return "\n\n".join(blocks)
 
 
 # --- 4. render ------------------------------------------------------------------------------------

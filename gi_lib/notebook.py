@@ -22,6 +22,7 @@ from types import ModuleType
 from typing import Any
 
 import pandas as pd
+import torch
 import xarray as xr
 from IPython.display import HTML, display
 
@@ -83,7 +84,7 @@ def start(
             bounds = f"at least {low}" if high == math.inf else f"from {low} to {high}"
             raise ParameterError(f"{key} is {parameters[key]!r}; it must be {bounds}.")
     try:
-        device = resolve_device(parameters.get("device", "cpu")).type
+        device = device_name(resolve_device(parameters.get("device", "cpu")))
     except ValueError as error:
         raise ParameterError(str(error)) from None
     folder = Path(parameters.get("results_dir", f"_build/results/{name}"))
@@ -93,6 +94,11 @@ def start(
         raise ParameterError(f"results_dir {str(folder)!r} cannot be used: {error.strerror}.") from None
     plots.use_style()
     return Run(name, parameters, device, folder)
+
+
+def device_name(device: torch.device) -> str:
+    """``cpu``, or ``cuda`` with the name of the GPU."""
+    return f"cuda ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else device.type
 
 
 def _annotations(namespace: Mapping[str, Any]) -> dict[str, type]:
@@ -202,6 +208,7 @@ class Run:
                 "data": provenance["data_kind"],
                 "commit": provenance["commit"],
                 "device": provenance["device"],
+                "recorded": provenance["recorded"],
             }
             cohort, scale = path.parent.name.rsplit("-", 1)
             tables.append(table.assign(cohort=cohort, scale=scale, **marks))
@@ -256,8 +263,9 @@ def describe(cohort: xr.Dataset) -> str:
 
 
 def show(table: pd.DataFrame) -> HTML:
-    """A table without its row numbers; the same HTML in every run."""
-    return HTML(table.to_html(index=False, border=0, na_rep="–", classes="text-table"))
+    """A table without its row numbers, thousands set apart; the same HTML in every run."""
+    whole = {name: "{:,}".format for name in table.select_dtypes("integer")}
+    return HTML(table.to_html(index=False, border=0, na_rep="–", formatters=whole, classes="text-table"))
 
 
 def paper_beside_ours(rows: list[dict[str, Any]]) -> pd.DataFrame:

@@ -166,18 +166,18 @@ def galiana_diagram(
         ),
         ("head", f"Linear {hidden}→{n_outputs}", f"{n_outputs} outputs"),
     ]  # fmt: skip
-    fig, ax = plt.subplots(figsize=(10, 2.6))
-    width, gap = 1.75, 0.35
+    fig, ax = plt.subplots(figsize=(8.4, 2.3))
+    width, gap = 1.8, 0.25
     for i, (name, layers, remark) in enumerate(boxes):
         left = i * (width + gap)
         shade = "#e3efe7" if name in parameters else "#f4f4f4"
         ax.add_patch(
             FancyBboxPatch((left, 0.5), width, 1.5, boxstyle="round,pad=0.03", facecolor=shade, edgecolor=INK)
         )
-        ax.text(left + width / 2, 1.25, layers, ha="center", va="center", fontsize=9)
+        ax.text(left + width / 2, 1.25, layers, ha="center", va="center", fontsize=8.5)
         ax.text(left + width / 2, 2.15, name, ha="center", va="bottom", fontsize=11, fontweight="bold")
         count = f"{parameters[name]:,} parameters" if name in parameters else remark
-        ax.text(left + width / 2, 0.33, count, ha="center", va="top", fontsize=9, color=INK)
+        ax.text(left + width / 2, 0.33, count, ha="center", va="top", fontsize=8.5, color=INK)
         if i:
             arrow = FancyArrowPatch(
                 (left - gap + 0.05, 1.25), (left - 0.05, 1.25), arrowstyle="-|>", mutation_scale=14

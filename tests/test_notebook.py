@@ -186,7 +186,7 @@ def test_no_banner_where_none_is_asked_for(namespace, shown):
 
 def test_real_data_that_cannot_be_had_are_refused_in_one_sentence(namespace, shown, monkeypatch, tmp_path):
     monkeypatch.setenv("GI_CACHE_DIR", str(tmp_path / "cache"))
-    with pytest.raises(ParameterError, match="The cohort 'arabidopsis' cannot be loaded: .*arabidopsis/"):
+    with pytest.raises(ParameterError, match=r"The cohort 'arabidopsis' cannot be loaded: .*arabidopsis/"):
         notebook.start("n", namespace | {"cohort": "arabidopsis"}).load_cohort()
 
 
@@ -221,7 +221,7 @@ def test_recorded_tables_are_marked_with_where_they_come_from(namespace, monkeyp
     for name, kind in (("arabidopsis-paper", "real"), ("arabidopsis-simulated-traits-demo", "mixed")):
         folder = tmp_path / "results" / "galiana" / name
         folder.mkdir(parents=True)
-        provenance = {"data_kind": kind, "commit": "abc", "device": "cuda"}
+        provenance = {"data_kind": kind, "commit": "abc", "device": "cuda", "recorded": "2024-05-01"}
         (folder / "provenance.json").write_text(json.dumps(provenance))
         (folder / "scores.csv").write_text("model,country,r\nridge,NA,0.5\nplace,,\n")
     run = notebook.start("galiana", namespace)
@@ -232,6 +232,7 @@ def test_recorded_tables_are_marked_with_where_they_come_from(namespace, monkeyp
     assert table["data"].unique().tolist() == ["real", "mixed"]
     assert set(table["commit"]) == {"abc"}
     assert set(table["device"]) == {"cuda"}
+    assert set(table["recorded"]) == {"2024-05-01"}
     assert table["country"].iloc[0] == "NA"  # a name, not a missing value
     assert table["r"].isna().tolist() == [False, True] * 2
 
@@ -248,7 +249,8 @@ def test_finish_writes_provenance_and_shows_it_in_one_line(namespace, shown):
     run.finish()
     provenance = json.loads((run.folder / "provenance.json").read_text())
     assert set(provenance) == {
-        "notebook", "parameters", "data_kind", "cohort", "data_sha256", "packages", "commit", "device",
+        "notebook", "parameters", "data_kind", "cohort", "main_cohort", "data_sha256", "packages",
+        "commit", "device",
     }  # fmt: skip
     assert provenance["notebook"] == "galiana"
     assert provenance["parameters"] == {
@@ -256,6 +258,7 @@ def test_finish_writes_provenance_and_shows_it_in_one_line(namespace, shown):
     }  # fmt: skip
     assert provenance["data_sha256"] == {"simulated": cohort.attrs["fingerprint"], "rice": "f" * 64}
     assert provenance["cohort"] == "simulated, rice"
+    assert provenance["main_cohort"] == "simulated"
     assert provenance["data_kind"] == "real and simulated"
     assert provenance["packages"]["numpy"] == np.__version__
     (line,) = shown
@@ -333,7 +336,7 @@ def repository(tmp_path, monkeypatch):
 
 
 def test_commit_is_the_last_that_the_results_depend_on(repository):
-    folder, commit = repository
+    _, commit = repository
     package = commit("gi_lib/training.py", "1")
     assert commit_of("galiana") == package
     for unrelated in ("README.md", "gi_lib/book.py", "gi_lib/cli.py", "notebooks/other.md"):

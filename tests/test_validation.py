@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import xarray as xr
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.pipeline import make_pipeline
@@ -15,7 +16,7 @@ from sklearn.svm import SVC
 
 from gi_lib import validation
 from gi_lib.datasets.cohort import validate_cohort
-from gi_lib.models import CountryMean, ridge
+from gi_lib.models import CountryMean, map_neighbours, ridge
 from gi_lib.training import GalianaClassifier, GalianaRegressor, GPSNNRegressor
 from gi_lib.validation import (
     COLUMNS,
@@ -27,6 +28,15 @@ from gi_lib.validation import (
     model_inputs,
     save_predictions,
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Networks this small only wait for each other's threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def make_cohort(n: int = 36, n_traits: int = 2, seed: int = 0) -> xr.Dataset:
@@ -247,6 +257,7 @@ REGRESSORS = [
     Model("ridge on counts", ridge(), "flat counts"),
     Model("ridge on markers", ridge(standardise=False), "dosage"),
     Model("country mean", CountryMean(), "country"),
+    Model("neighbours", map_neighbours(3), "place"),
     Model("place", GPSNNRegressor(**NETWORK), "place"),
     Model("galiana", GalianaRegressor(hidden=4, **NETWORK), "counts"),
 ]

@@ -1,5 +1,6 @@
 """From text notebooks to staged pages: each station of `gi_lib.book` by itself."""
 
+import datetime
 import json
 import os
 from pathlib import Path
@@ -10,6 +11,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from gi_lib import book
 from gi_lib.book import BookError
+from gi_lib.datasets import registry
 
 
 def figure(alt: str | None = None, kind: str = "image/png") -> nbformat.NotebookNode:
@@ -287,3 +289,30 @@ def test_data_state_is_rewritten_only_when_it_changes(toy: book.Project) -> None
     assert json.loads(path.read_text()) == {}
     before = path.stat().st_mtime_ns
     assert book.refresh_data(toy).stat().st_mtime_ns == before
+
+
+def test_a_recorded_run_keeps_tables_with_their_provenance(toy: book.Project) -> None:
+    source = toy.notebooks / "first.md"
+    cell = "(folder / 'table.csv').write_text(f'seed\\n{seed}\\n')"
+    text = source.read_text().replace('"commit": None', '"commit": None, "main_cohort": "toy"')
+    source.write_text(text + f"\n```{{code-cell}} python\n_ = {cell}\n```\n")
+
+    target = book.record(toy, "first", "demo", given={"seed": 7})
+
+    assert target == toy.root / "results" / "first" / "toy-demo"
+    assert (target / "table.csv").read_text() == "seed\n7\n"
+    provenance = json.loads((target / "provenance.json").read_text())
+    assert provenance["parameters"] == {"seed": 7}
+    assert datetime.date.fromisoformat(provenance["recorded"])
+    assert not toy.executed("first", "demo").exists()  # the page of the book is left alone
+
+    with pytest.raises(book.BookError, match="no parameter 'sede'"):
+        book.record(toy, "first", "demo", given={"sede": 7})
+
+
+def test_the_data_table_lists_every_file_with_licence_and_reference() -> None:
+    table = book.data_table()
+    for row in registry.as_table().itertuples():
+        assert row.file in table
+        assert row.licence in table
+        assert f"https://doi.org/{row.doi}" in table

@@ -6,7 +6,8 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 
-from gi_lib.models import CountryMean, PerTrait, ridge
+from gi_lib.models import CountryMean, PerTrait, map_neighbours, ridge
+from gi_lib.models.baselines import UnitSphere
 
 COUNTRIES = np.array([["SWE"], ["SWE"], ["ESP"], ["ESP"], ["ITA"]])
 
@@ -134,7 +135,45 @@ def test_ridge_survives_a_feature_that_never_varies_in_training():
     np.testing.assert_allclose(model.predict(shifted), model.predict(new), rtol=1e-9)
 
 
-@pytest.mark.parametrize("model", [CountryMean(), PerTrait(Ridge(2.0)), ridge(), ridge(False)], ids=repr)
+# -------------------------------------------------------------------------------------------- neighbours
+
+
+def test_places_lie_on_the_unit_sphere_and_their_distance_is_the_chord():
+    random = np.random.default_rng(0)
+    a, b = random.uniform([-90, -180], [90, 180], (2, 50, 2))
+    points = UnitSphere().fit_transform(a)
+    np.testing.assert_allclose(np.linalg.norm(points, axis=1), 1, rtol=1e-12)
+    # The haversine formula: chord = 2 sqrt(sin²(Δlat/2) + cos lat cos lat' sin²(Δlon/2)).
+    (lat, lon), (other_lat, other_lon) = np.radians(a).T, np.radians(b).T
+    haversine = np.sin((lat - other_lat) / 2) ** 2
+    haversine += np.cos(lat) * np.cos(other_lat) * np.sin((lon - other_lon) / 2) ** 2
+    chord = np.linalg.norm(points - UnitSphere().fit_transform(b), axis=1)
+    np.testing.assert_allclose(chord, 2 * np.sqrt(haversine), rtol=1e-9)
+
+
+def test_neighbours_are_the_nearest_over_ground_also_over_the_date_line():
+    places = np.array([[60.0, 0], [60, 30], [50, 0], [0, 179]])
+    model = map_neighbours(1).fit(places, np.array([1.0, 2, 3, 4]))
+    # At 64° North 16 degrees of longitude are shorter than 14 of latitude.
+    assert model.predict(np.array([[64.0, 16.0], [52, 3], [0, -179]])).tolist() == [2, 3, 4]
+
+
+def test_neighbours_without_a_label_are_passed_over():
+    places = np.array([[60.0, 0], [59, 0], [50, 0], [40, 0]])
+    labels = np.array([[np.nan, 1], [2, 2], [4, 3], [8, 4]])
+    predicted = map_neighbours(2).fit(places, labels).predict(np.array([[60.0, 0]]))
+    np.testing.assert_allclose(predicted, [[3, 1.5]])
+
+
+def test_an_unknown_place_is_put_at_the_centre_of_the_training_accessions():
+    places = np.array([[60.0, 0], [50, 0], [40, 0], [np.nan, 0]])
+    model = map_neighbours(1).fit(places, np.array([1.0, 2, 3, 2]))
+    assert model.predict(np.array([[np.nan, np.nan]])).tolist() == [2]
+
+
+@pytest.mark.parametrize(
+    "model", [CountryMean(), PerTrait(Ridge(2.0)), ridge(), ridge(False), map_neighbours(3)], ids=repr
+)
 def test_baselines_can_be_cloned(model):
     copy = clone(model)
     assert copy is not model
