@@ -180,8 +180,8 @@ class Run:
         style, title = BANNERS[data_kind]
         if stand_in:
             text += (
-                " This page is meant for real data, which could not be had when it was built; "
-                "results recorded on the real data stand further below."
+                " This page is meant for real data, which could not be had when it was built. What it shows says "
+                "nothing about real plants; results recorded on the real data stand further below."
             )
         display(
             HTML(
@@ -196,7 +196,8 @@ class Run:
         return table
 
     def recorded(self, name: str) -> pd.DataFrame:
-        """All recorded tables of this notebook with this name, marked by ``cohort``, ``scale`` and ``recorded_at``.
+        """All recorded tables of this notebook with this name, with the marks ``cohort``,
+        ``scale``, ``data``, ``commit``, ``device`` and ``recorded`` (a date).
 
         Recorded runs stand in ``results/<notebook>/<cohort>-<scale>/``; the table is empty if there are none.
         """
@@ -253,6 +254,26 @@ def enough_accessions(cohort: xr.Dataset, asked: int = 0) -> int:
     return asked or (50 if cohort.sizes["sample"] > 600 else 15)
 
 
+def compare(difference: float, low: float, high: float, other: str) -> str:
+    """What a paired difference says: ``ahead of X``, ``behind X`` or ``not told apart from X``.
+
+    Examples
+    --------
+    >>> compare(0.04, 0.01, 0.07, "ridge")
+    'ahead of ridge by 0.04 [0.01, 0.07]'
+    """
+    size = (
+        interval(abs(difference), *sorted((abs(low), abs(high))))
+        if low * high > 0
+        else interval(difference, low, high)
+    )
+    if low > 0:
+        return f"ahead of {other} by {size}"
+    if high < 0:
+        return f"behind {other} by {size}"
+    return f"not told apart from {other} ({size})"
+
+
 def describe(cohort: xr.Dataset) -> str:
     """One sentence on what a cohort holds."""
     sizes = cohort.sizes
@@ -298,7 +319,9 @@ def interval(estimate: float, low: float, high: float, digits: int = 2) -> str:
     """
     if math.isnan(estimate):
         return "–"
-    return f"{estimate:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+    return f"{estimate:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]".replace(
+        "-", "−"
+    )  # a true minus sign
 
 
 @functools.cache

@@ -53,12 +53,26 @@ def scatter_by_country(x: np.ndarray, y: np.ndarray, country: np.ndarray, ax: Ax
     return ax
 
 
+MAP_WINDOWS = {"North America": (-128, -62, 24, 58), "Europe and its surroundings": (-15, 62, 30, 70)}
+"""Parts of the world that `accession_map` shows: west, east, south, north in degrees."""
+
+
+def on_the_map(longitude: np.ndarray, latitude: np.ndarray) -> np.ndarray:
+    """Whether each place lies in one of the windows of `accession_map`."""
+    return np.any(
+        [
+            (longitude >= west) & (longitude <= east) & (latitude >= south) & (latitude <= north)
+            for west, east, south, north in MAP_WINDOWS.values()
+        ],
+        axis=0,
+    )
+
+
 def accession_map(cohort: xr.Dataset) -> Figure:
     """Where the accessions come from: Europe and its surroundings, and North America."""
     fig, axes = plt.subplots(1, 2, figsize=(8.2, 4), width_ratios=[1, 2.1])
-    windows = {"North America": (-128, -62, 24, 58), "Europe and its surroundings": (-15, 62, 30, 70)}
     longitude, latitude = cohort["longitude"].values, cohort["latitude"].values
-    for ax, (title, (west, east, south, north)) in zip(axes, windows.items(), strict=True):
+    for ax, (title, (west, east, south, north)) in zip(axes, MAP_WINDOWS.items(), strict=True):
         scatter_by_country(longitude, latitude, cohort["country"].values, ax)
         ax.set(xlim=(west, east), ylim=(south, north), title=title, xlabel="longitude (°)")
         ax.set_aspect(1 / np.cos(np.radians((south + north) / 2)))  # a kilometre is as long both ways

@@ -302,7 +302,7 @@ def test_paper_beside_ours_needs_exactly_its_keys():
 
 def test_interval_is_written_with_its_estimate():
     assert interval(0.618, 0.5512, 0.679) == "0.62 [0.55, 0.68]"
-    assert interval(-0.5, -1, 0, digits=1) == "-0.5 [-1.0, 0.0]"
+    assert interval(-0.5, -1, 0, digits=1) == "−0.5 [−1.0, 0.0]"
     assert interval(math.nan, 0, 1) == "–"
 
 

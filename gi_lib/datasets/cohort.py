@@ -138,6 +138,8 @@ def validate_cohort(cohort: xr.Dataset) -> xr.Dataset:
         if dosage.dtype != np.uint8 or not np.isin(np.unique(dosage), (0, 1, 2, MISSING_DOSAGE)).all():
             raise CohortError("'dosage' must be of type uint8 with values 0, 1, 2, or 255 for missing.")
     for name, limit in (("latitude", 90), ("longitude", 180)):
+        if cohort[name].dtype.kind != "f":
+            raise CohortError(f"'{name}' has type {cohort[name].dtype}; allowed is float, NaN for unknown.")
         outside = np.abs(cohort[name].values) > limit
         if outside.any():
             sample = cohort["sample"].values[outside][0]

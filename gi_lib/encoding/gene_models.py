@@ -29,7 +29,11 @@ REGIONS = {
     "downstream": 7,
     "intergenic": 8,
 }
-"""Regions and their rank. Where genes overlap, only the regions of the lowest rank count: Annovar's order."""
+"""Regions and their rank; where genes overlap, only the regions of the lowest rank count.
+
+The order is Annovar's. It ranks exonic and splicing alike, and all three ncRNA regions; here the first of them
+comes first, so that a base of one gene has one region.
+"""
 
 FLANK = 1_000  # Annovar's reach of "upstream" and "downstream", base pairs
 SPLICE = 2  # Annovar's reach of "splicing" into the intron, base pairs
@@ -186,7 +190,8 @@ def read_gff3(path: str | Path) -> GeneModels:
     ).set_axis(columns, axis=1)
     table["chromosome"] = chromosome_names(table["chromosome"])
     table["id"] = table["attributes"].str.extract(r"(?:^|;)ID=([^;]+)")[0]
-    table["parent"] = table["attributes"].str.extract(r"(?:^|;)Parent=([^;,]+)")[0]
+    table["parent"] = table["attributes"].str.extract(r"(?:^|;)Parent=([^;]+)")[0].str.split(",")
+    table = table.explode("parent", ignore_index=True)  # one line may belong to several transcripts
 
     transcripts = table[table["type"].isin({"mRNA", *_NONCODING})].dropna(subset=["id", "parent"])
     genes = table[(table["type"] == "gene") & table["id"].isin(transcripts["parent"])]
@@ -198,11 +203,10 @@ def read_gff3(path: str | Path) -> GeneModels:
     coding = genes["id"].isin(coding_genes).to_numpy()
 
     transcripts = transcripts[transcripts["parent"].isin(genes["id"])]
-    # TAIR10 lists all transcripts that share a CDS line; the first is enough to find the gene.
     gene_of_transcript = transcripts.set_index("id")["parent"].map(gene_of_id)
     parts = table[table["parent"].isin(gene_of_transcript.index)].copy()
     parts["gene"] = parts["parent"].map(gene_of_transcript).astype(int)
-    spans = transcripts.assign(gene=transcripts["parent"].map(gene_of_id).astype(int))
+    spans = genes[["start", "end"]].assign(gene=genes.index)
 
     exons = parts[parts["type"] == "exon"].sort_values(["parent", "start"])
     following = exons["parent"].eq(exons["parent"].shift(-1)).to_numpy()

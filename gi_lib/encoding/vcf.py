@@ -4,14 +4,16 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import xarray as xr
-from cyvcf2 import VCF, Variant
 
 from gi_lib.datasets.cohort import VARIANT_TYPES
 from gi_lib.encoding.counting import count_per_gene
+
+if TYPE_CHECKING:
+    from cyvcf2 import VCF, Variant
 
 SNPEFF_TYPES = {
     "missense_variant": "nonsynonymous",
@@ -115,7 +117,7 @@ def _frameshift(ref: str, alt: str) -> str:
     return "frameshift insertion" if len(alt) > len(ref) else "frameshift deletion"
 
 
-def _records(reader: VCF, name: str) -> Iterator[Variant]:
+def _records(reader: "VCF", name: str) -> Iterator["Variant"]:
     try:
         yield from reader
     except Exception as error:  # cyvcf2 has no exception of its own for a file that ends too early
@@ -133,7 +135,7 @@ def encode_vcf(path: str | Path) -> tuple[xr.Dataset, dict[str, int]]:
     counts : xarray.Dataset
         ``counts (sample, gene, variant_type)`` with all 17 types.
     report : dict
-        Records, alleles, calls, missing calls, and pairs of allele and gene used or left out, by reason.
+        Records, alleles, calls, missing and half calls, and pairs of allele and gene used or left out, by reason.
 
     Raises
     ------
@@ -143,6 +145,10 @@ def encode_vcf(path: str | Path) -> tuple[xr.Dataset, dict[str, int]]:
     path = Path(path)
     if not path.is_file():
         raise VcfError(f"There is no file {path}.")
+    settings = np.geterr()
+    from cyvcf2 import VCF
+
+    np.seterr(**settings)  # importing cyvcf2 silences NumPy for the whole process
     try:
         reader = VCF(str(path))
     except OSError as error:
@@ -160,7 +166,9 @@ def encode_vcf(path: str | Path) -> tuple[xr.Dataset, dict[str, int]]:
         report["alleles"] += len(record.ALT)
         calls = record.genotype.array()[:, :-1]
         report["calls"] += len(calls)
-        report["missing calls"] += int((calls < 0).any(axis=1).sum())
+        called = calls >= 0
+        report["missing calls"] += int((~called.any(axis=1)).sum())
+        report["half calls"] += int((called.any(axis=1) & (calls == -1).any(axis=1)).sum())
         for effect in read_effects(annotation, record.REF, record.ALT):
             if effect.variant_type == "no counterpart":
                 report["left out: no counterpart among the 17 types"] += 1

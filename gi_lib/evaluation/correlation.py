@@ -40,7 +40,8 @@ def correlations(
     pandas.DataFrame
         Columns ``model``, ``trait``, ``score`` (pooled, within country), ``estimate``, ``low``, ``high``,
         ``countries`` (how many entered; 0 for the pooled score). Repeats are averaged. If there are several
-        traits, each model has rows for `MEAN_OVER_TRAITS`. A score without a single country is NaN.
+        traits, each model has rows for `MEAN_OVER_TRAITS`. A score without a single country is NaN, and its
+        trait does not enter the mean.
 
     Raises
     ------
@@ -56,11 +57,57 @@ def correlations(
     ]
 
 
+def correlation_differences(
+    predictions: pd.DataFrame,
+    model: str,
+    other: str,
+    min_accessions: int = 50,
+    n_bootstrap: int = 500,
+    level: float = 0.95,
+    seed: int = 1,
+) -> pd.DataFrame:
+    """By how much one model's correlations exceed another's, with paired bootstrap intervals.
+
+    Both models are scored on the same resamples of accessions, so what they have in common cancels. The interval
+    holds the trained models fixed: it does not include the variation between trainings.
+
+    Parameters
+    ----------
+    predictions, min_accessions, n_bootstrap, level, seed
+        As for `correlations`.
+    model, other
+        Names in the column ``model``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``trait``, ``score``, ``difference``, ``low``, ``high``.
+
+    Raises
+    ------
+    ValueError
+        If there is no such model.
+    """
+    for name in (model, other):
+        if name not in set(predictions["model"]):
+            known = ", ".join(predictions["model"].unique())
+            raise ValueError(f"There are no predictions of {name!r}; allowed are {known}.")
+    both = predictions[predictions["model"].isin([model, other])]
+    draws, index = bootstrap_correlations(both, min_accessions, n_bootstrap, seed)
+    ours, theirs = (index.index[index["model"] == name].to_numpy() for name in (model, other))
+    difference = draws[:, ours] - draws[:, theirs]
+    tail = (1 - level) / 2
+    low, high = _quantiles(difference[1:], (tail, 1 - tail))
+    table = index.loc[ours, ["trait", "score"]].reset_index(drop=True)
+    return table.assign(difference=difference[0], low=low, high=high)
+
+
 def _quantiles(draws: np.ndarray, levels: tuple[float, float]) -> np.ndarray:
+    """Quantiles of each column over the draws in which it is defined; NaN where it never is."""
     result = np.full((2, draws.shape[1]), np.nan)
-    defined = ~np.isnan(draws).any(axis=0)
-    if len(draws):
-        result[:, defined] = np.quantile(draws[:, defined], levels, axis=0)
+    defined = ~np.isnan(draws).all(axis=0) if len(draws) else np.zeros(draws.shape[1], bool)
+    if defined.any():
+        result[:, defined] = np.nanquantile(draws[:, defined], levels, axis=0)
     return result
 
 
@@ -101,7 +148,10 @@ def bootstrap_correlations(
             draws += list(values.T)
             index += [(model, trait, score, n) for trait, n in zip(traits, counted, strict=True)]
             if len(traits) > 1:
-                draws.append(values.mean(axis=1))
+                # A trait without a single large country has no score and does not enter the mean.
+                scored = ~np.isnan(values[0])
+                mean = np.nanmean(values[:, scored], axis=1) if scored.any() else np.full(len(values), np.nan)
+                draws.append(mean)
                 index.append((model, MEAN_OVER_TRAITS, score, int(counted.max())))
     return np.array(draws).T, pd.DataFrame(index, columns=["model", "trait", "score", "countries"])
 

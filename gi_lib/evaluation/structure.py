@@ -15,7 +15,7 @@ def variance_between_countries(
     trait : shape (sample,)
         NaN where missing.
     country : shape (sample,)
-        Names.
+        Names; accessions of unknown country (an empty name) are left out.
 
     Returns
     -------
@@ -28,7 +28,7 @@ def variance_between_countries(
     ValueError
         If fewer than two countries have a labelled accession.
     """
-    table = pd.DataFrame({"trait": trait, "country": country}).dropna()
+    table = pd.DataFrame({"trait": trait, "country": country}).replace({"country": {"": None}}).dropna()
     if table["country"].nunique() < 2:
         raise ValueError("The labelled accessions come from fewer than two countries.")
     fit = smf.ols("trait ~ C(country)", data=table).fit()

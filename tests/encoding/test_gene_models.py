@@ -73,6 +73,8 @@ def regions_in_gene(gene: Gene, position: int) -> set[str]:
         after = min(start for start, _ in exons if start > position)
         near_an_exon = position - before <= 2 or after - position <= 2
         found.add(prefix + ("splicing" if near_an_exon else "intronic"))
+    if not found and gene.start <= position <= gene.end:  # between two transcripts
+        found.add("intronic" if gene.transcripts[0].coding else "ncRNA intronic")
     return found
 
 
@@ -421,3 +423,30 @@ def test_tair10_agrees_with_a_plain_reading_of_the_file(use_mirror):
             near = np.flatnonzero((start - 1000 <= position) & (position <= end + 1000))
             expected.append(place_slowly([here[i] for i in near] if len(near) else here, position))
         assert placed(models, chromosome, positions) == expected
+
+
+def test_an_exon_of_two_transcripts_borders_the_introns_of_both(tmp_path):
+    lines = [
+        ("gene", 100, 900, "ID=G"),
+        ("mRNA", 100, 400, "ID=G.1;Parent=G"),
+        ("exon", 100, 200, "Parent=G.1,G.2"),
+        ("CDS", 100, 200, "Parent=G.1,G.2"),
+        ("exon", 350, 400, "Parent=G.1"),
+        ("mRNA", 100, 300, "ID=G.2;Parent=G"),
+        ("exon", 250, 300, "Parent=G.2"),
+        ("mRNA", 800, 900, "ID=G.3;Parent=G"),
+        ("exon", 800, 900, "Parent=G.3"),
+    ]
+    text = "".join(f"1\tx\t{kind}\t{start}\t{end}\t.\t+\t.\t{rest}\n" for kind, start, end, rest in lines)
+    path = tmp_path / "shared.gff3"
+    path.write_text(text)
+    expected = {
+        150: "exonic",
+        201: "splicing",
+        249: "splicing",
+        349: "splicing",
+        330: "intronic",
+        600: "intronic",
+    }
+    found = placed(read_gff3(path), "1", list(expected))
+    assert found == [{("G", region)} for region in expected.values()]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, matthews_corrcoef
 
-from gi_lib.evaluation import classification_scores
+from gi_lib.evaluation import classification_scores, mcc_difference
 
 
 def estimates(observed, predicted) -> dict[str, float]:
@@ -64,3 +64,14 @@ def test_lengths_that_differ_and_empty_input_are_refused(observed, predicted):
         ValueError, match=f"observed has {len(observed)} classes and predicted {len(predicted)}"
     ):
         classification_scores(np.array(observed), np.array(predicted))
+
+
+def test_paired_difference_of_mcc():
+    rng = np.random.default_rng(1)
+    truth = rng.choice(["a", "b", "c"], 200)
+    good = np.where(rng.random(200) < 0.9, truth, "a")
+    bad = np.where(rng.random(200) < 0.5, truth, "a")
+    difference, low, high = mcc_difference(truth, good, bad)
+    assert difference == pytest.approx(matthews_corrcoef(truth, good) - matthews_corrcoef(truth, bad))
+    assert 0 < low < difference < high
+    assert mcc_difference(truth, good, good) == (0, 0, 0)

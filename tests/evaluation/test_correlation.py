@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import pearsonr
 
-from gi_lib.evaluation import MEAN_OVER_TRAITS, correlations, country_correlations
+from gi_lib.evaluation import MEAN_OVER_TRAITS, correlation_differences, correlations, country_correlations
 from gi_lib.evaluation.correlation import POOLED, WITHIN, bootstrap_correlations, weighted_pearson
 
 
@@ -292,3 +292,66 @@ def test_without_resamples_there_is_an_estimate_and_no_interval():
     pooled = pick(correlations(example(1), n_bootstrap=0), POOLED)
     assert np.isfinite(pooled["estimate"])
     assert np.isnan([pooled["low"], pooled["high"]]).all()
+
+
+def test_paired_differences_equal_the_difference_of_the_scores_and_are_narrower():
+    rng = np.random.default_rng(5)
+    observed = rng.normal(size=300)
+    shared = observed + rng.normal(size=300)
+    frames = [
+        pd.DataFrame(
+            {
+                "sample": [f"s{i}" for i in range(300)],
+                "trait": "t",
+                "model": name,
+                "split": "random",
+                "fold": 0,
+                "repeat": 0,
+                "seed": 1,
+                "observed": observed,
+                "predicted": predicted,
+                "country": np.repeat(["SWE", "ESP", "GER"], 100),
+            }
+        )
+        for name, predicted in {"a": shared, "b": shared + rng.normal(0, 0.3, 300)}.items()
+    ]
+    table = pd.concat(frames, ignore_index=True)
+    scores = correlations(table, 50).set_index(["model", "score"])
+    paired = correlation_differences(table, "a", "b", 50).set_index("score")
+    for score in ("pooled", "within country"):
+        a, b = scores.loc[("a", score)], scores.loc[("b", score)]
+        assert paired.loc[score, "difference"] == pytest.approx(a["estimate"] - b["estimate"])
+        # What the two predictions share cancels in the paired interval.
+        assert paired.loc[score, "high"] - paired.loc[score, "low"] < 0.7 * (a["high"] - a["low"])
+    with pytest.raises(ValueError, match="no predictions of 'c'; allowed are a, b"):
+        correlation_differences(table, "a", "c", 50)
+
+
+def test_a_trait_without_a_large_country_does_not_enter_the_mean():
+    rng = np.random.default_rng(6)
+    observed = np.stack(
+        [rng.normal(size=120), np.where(np.arange(120) < 40, rng.normal(size=120), np.nan)], 1
+    )
+    rows = [
+        (f"s{i}", trait, "m", "random", 0, 0, 1, observed[i, t], rng.normal(), "SWE")
+        for i in range(120)
+        for t, trait in enumerate(["well known", "hardly known"])
+        if not np.isnan(observed[i, t])
+    ]
+    columns = [
+        "sample",
+        "trait",
+        "model",
+        "split",
+        "fold",
+        "repeat",
+        "seed",
+        "observed",
+        "predicted",
+        "country",
+    ]
+    scores = correlations(pd.DataFrame(rows, columns=columns), 50)
+    within = scores[scores["score"] == "within country"].set_index("trait")
+    assert np.isnan(within.loc["hardly known", "estimate"])
+    assert within.loc["mean over traits", "estimate"] == within.loc["well known", "estimate"]
+    assert np.isfinite(within.loc["mean over traits", ["low", "high"]].astype(float)).all()
