@@ -737,7 +737,7 @@ def data_table() -> str:
     blocks = []
     for dataset, files in registry.as_table().groupby("data set", sort=False):
         dois = " · ".join(f"[{doi}](https://doi.org/{doi})" for doi in files["doi"].drop_duplicates())
-        lines = [f"### {dataset}", "", f"Cite: {dois}", "", ":::{div} status-table", ""]
+        lines = [f"### {dataset}", "", f"Cite: {dois}", "", ":::{div} file-table", ""]
         lines += ["| File | Content | Size | Licence | State |", "|:--|:--|--:|:--|:--|"]
         for row in files.itertuples():
             cells = (

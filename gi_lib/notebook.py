@@ -289,6 +289,16 @@ def show(table: pd.DataFrame) -> HTML:
     return HTML(table.to_html(index=False, border=0, na_rep="–", formatters=whole, classes="text-table"))
 
 
+def recorded_note(recorded: pd.DataFrame) -> HTML:
+    """When, on what and from which state of the sources the rows of `Run.recorded` were made."""
+    runs = recorded[["data", "scale", "device", "recorded", "commit"]].drop_duplicates()
+    notes = [
+        f"{run.data} ({run.scale} scale): {run.recorded}, {run.device}, commit {run.commit}"
+        for run in runs.itertuples()
+    ]
+    return HTML(f'<p class="provenance"><strong>Recorded.</strong> {escape("; ".join(notes))}</p>')
+
+
 def paper_beside_ours(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """The table that closes every chapter: what the paper states, what was measured here, and on which data.
 
