@@ -10,7 +10,7 @@ from gi_lib import book
 
 PROJECT = book.Project()
 NOTEBOOKS = sorted({page.notebook for page in PROJECT.pages.values()})
-SMALL = {"cohort": "simulated", "seed": 2, "epochs": 2, "n_components": 20}
+SMALL = {"cohort": "simulated", "device": "cpu", "seed": 2, "epochs": 2, "n_components": 20}
 
 
 def run(name: str, folder, **parameters):
