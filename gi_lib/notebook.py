@@ -143,6 +143,11 @@ class Run:
         """``demo`` or ``paper``."""
         return self.parameters["scale"]
 
+    @property
+    def progress(self) -> bool:
+        """Whether to show progress bars: to a person who waits, not in a page of the book."""
+        return "GI_BOOK_BUILD" not in os.environ
+
     def load_cohort(self, name: str | None = None, banner: bool = True) -> xr.Dataset:
         """Load the cohort of the run and say at this place which kind of data it is.
 

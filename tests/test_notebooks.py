@@ -43,7 +43,8 @@ def test_a_wrong_parameter_is_refused_in_one_sentence(name, parameter, value, se
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NOTEBOOKS)
-def test_each_notebook_runs_alone_with_another_seed(name, tmp_path):
+def test_each_notebook_runs_alone_with_another_seed(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("GI_BOOK_BUILD", "1")  # no progress bars: whatever else is on stderr is a fault
     declared = book.declared_parameters(book.convert(PROJECT.notebooks / f"{name}.md"))
     executed = run(name, tmp_path, **{key: value for key, value in SMALL.items() if key in declared})
 
