@@ -210,13 +210,13 @@ class Run:
         for path in sorted((REPOSITORY / "results" / self.name).glob(f"*/{name}.csv")):
             provenance = json.loads((path.parent / "provenance.json").read_text())
             table = pd.read_csv(path, keep_default_na=False, na_values=[""])
+            cohort, scale = path.parent.name.rsplit("-", 1)
             marks = {
-                "data": provenance["data_kind"],
+                "data": COHORTS[cohort],
                 "commit": provenance["commit"],
                 "device": provenance["device"],
                 "recorded": provenance["recorded"],
             }
-            cohort, scale = path.parent.name.rsplit("-", 1)
             tables.append(table.assign(cohort=cohort, scale=scale, **marks))
         return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 

@@ -218,10 +218,10 @@ def test_a_saved_table_is_a_small_csv_and_comes_back(namespace):
 
 def test_recorded_tables_are_marked_with_where_they_come_from(namespace, monkeypatch, tmp_path):
     monkeypatch.setattr(notebook, "REPOSITORY", tmp_path)
-    for name, kind in (("arabidopsis-paper", "real"), ("arabidopsis-simulated-traits-demo", "mixed")):
+    for name in ("arabidopsis-paper", "arabidopsis-simulated-traits-demo"):
         folder = tmp_path / "results" / "galiana" / name
         folder.mkdir(parents=True)
-        provenance = {"data_kind": kind, "commit": "abc", "device": "cuda", "recorded": "2024-05-01"}
+        provenance = {"commit": "abc", "device": "cuda", "recorded": "2024-05-01"}
         (folder / "provenance.json").write_text(json.dumps(provenance))
         (folder / "scores.csv").write_text("model,country,r\nridge,NA,0.5\nplace,,\n")
     run = notebook.start("galiana", namespace)
@@ -229,7 +229,7 @@ def test_recorded_tables_are_marked_with_where_they_come_from(namespace, monkeyp
     assert len(table) == 4
     assert table["cohort"].unique().tolist() == ["arabidopsis", "arabidopsis-simulated-traits"]
     assert table["scale"].unique().tolist() == ["paper", "demo"]
-    assert table["data"].unique().tolist() == ["real", "mixed"]
+    assert table["data"].unique().tolist() == ["real", "real genomes, simulated traits"]
     assert set(table["commit"]) == {"abc"}
     assert set(table["device"]) == {"cuda"}
     assert set(table["recorded"]) == {"2024-05-01"}

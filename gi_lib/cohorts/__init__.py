@@ -21,7 +21,13 @@ from gi_lib.datasets.cohort import CohortError, open_cohort, save_cohort
 from gi_lib.datasets.registry import DataUnavailable, cache_dir, is_available, sha256_of
 from gi_lib.datasets.simulate import simulate_cohort, simulate_traits
 
-COHORTS = ("simulated", "arabidopsis", "arabidopsis-simulated-traits")
+COHORTS = {
+    "simulated": "simulated",
+    "arabidopsis": "real",
+    "arabidopsis-simulated-traits": "real genomes, simulated traits",
+}
+"""Name and kind of data of every cohort."""
+
 SCALES = ("demo", "paper")
 
 
