@@ -108,7 +108,7 @@ class SharedCounts:
     """Counts held as their distinct rows and, for each gene of each accession, which row it has.
 
     Genes without variants, or with one variant of one type, are alike; G need encode each kind of row once a
-    batch. On 22,000 SNPs of 1,135 accessions there are a few hundred kinds among 15 million rows.
+    batch. On 22,000 SNPs of 1,135 accessions there are 119 kinds among 15 million rows.
     """
 
     def __init__(self, rows: np.ndarray, row: np.ndarray, scaler: CountScaler, device: torch.device):
