@@ -55,3 +55,14 @@ def mirror(
     names = [name for marker in request.node.iter_markers("needs") for name in marker.args]
     with use_mirror(*names) as folder:
         yield folder
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Compute on one thread: networks as small as those of the tests only wait for each other's threads."""
+    import torch  # slow to import, and needed by few tests
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -32,13 +32,7 @@ CPU = torch.device("cpu")
 ESTIMATORS = [GalianaRegressor, GalianaClassifier, GPSNNRegressor]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Networks this small only wait for each other's threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def genomes(n: int = 60, n_genes: int = 8, n_types: int = 3, seed: int = 0) -> np.ndarray:
