@@ -921,18 +921,6 @@ def _only_build(project: Project) -> Iterator[None]:
         lock.release()
 
 
-def end_with_parent(every: float = 0.5) -> None:
-    """End this process soon after its parent has died, so that a killed build leaves no notebook running."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(every)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
 # --- small helpers --------------------------------------------------------------------------------
 
 

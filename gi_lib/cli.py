@@ -1,10 +1,11 @@
-"""The command line: ``gi build``, ``gi record``, ``gi models``, ``gi book ...`` and ``gi data ...``.
+"""The command line: ``gi encode``, ``gi build``, ``gi record``, ``gi models``, ``gi book ...`` and ``gi data ...``.
 
 A failure is one sentence on stderr and exit code 1; a wrong call is exit code 2 with typer's own message.
 Whatever is slow to import is imported inside the command that needs it.
 """
 
 import functools
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ import yaml
 import gi_lib
 from gi_lib.datasets import registry
 from gi_lib.datasets.registry import DataError, DataUnavailable
+from gi_lib.process import end_with_parent
 
 app = typer.Typer(
     help="Genome interpretation: data, models and the book.",
@@ -146,6 +148,116 @@ def verify(
         )
 
 
+# --- encoding --------------------------------------------------------------------------------------
+
+
+@app.command()
+def encode(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE",
+            help="VCF, BCF, VCF Zarr or PLINK .bed. Files of the same samples add up, one per chromosome; files of "
+            "other samples stand side by side, one per accession.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The cohort to write: a Zarr folder.")],
+    gff3: Annotated[str | None, typer.Option(help="Gene models.")] = None,
+    fasta: Annotated[
+        str | None, typer.Option(help="Reference genome, for consequences in coding exons.")
+    ] = None,
+    annovar: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Annovar's multianno.txt, or its .variant_function and, again, .exonic_variant_function."
+        ),
+    ] = None,
+    annotation: Annotated[
+        str,
+        typer.Option(
+            help="auto, ANN, EFF (SnpEff), CSQ (VEP), BCSQ (bcftools csq), ANNOVAR, or own (by the GFF3)."
+        ),
+    ] = "auto",
+    effects: Annotated[str, typer.Option(help="precedence (Annovar's order), or all.")] = "precedence",
+    counting: Annotated[
+        str, typer.Option(help="presence (a carrier adds 1), or dosage (its copies).")
+    ] = "presence",
+    pass_only: Annotated[
+        bool, typer.Option("--pass-only/--any-filter", help="Leave out records whose FILTER is not PASS.")
+    ] = True,
+    min_quality: Annotated[float | None, typer.Option(help="Leave out records with a lower QUAL.")] = None,
+    min_maf: Annotated[
+        float, typer.Option(help="Leave out alleles that are not more frequent than this.")
+    ] = 0.0,
+    region: Annotated[
+        str | None, typer.Option(help="Only chromosome, or chromosome:first-last; needs an index.")
+    ] = None,
+    skip_unknown_contigs: Annotated[
+        bool, typer.Option("--skip-unknown-contigs", help="Leave out chromosomes that the GFF3 lacks.")
+    ] = False,
+    accessions: Annotated[
+        str | None, typer.Option(help="CSV with sample, country, latitude, longitude.")
+    ] = None,
+    traits: Annotated[str | None, typer.Option(help="CSV with sample and one column per trait.")] = None,
+    simulated: Annotated[bool, typer.Option("--simulated", help="Mark the data as simulated.")] = False,
+    share: Annotated[
+        str | None,
+        typer.Option(
+            metavar="K/N", help="Count the K-th of N shares, for a cluster; a call without it merges them."
+        ),
+    ] = None,
+    work: Annotated[
+        Path | None, typer.Option(help="Folder for what is counted so far; OUT.work by default.")
+    ] = None,
+    stretch: Annotated[
+        int | None, typer.Option(min=1, help="Bytes on disk (or variants) that one process takes at a time.")
+    ] = None,
+    cores: Annotated[int | None, typer.Option(min=1, help="Processes; all cores by default.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write the report as JSON, too.")] = None,
+    progress: Annotated[bool, typer.Option(help="Show a progress bar.")] = True,
+) -> None:
+    """Count the variants of each type in each gene of every accession.
+
+    What is counted is kept beside OUT until the whole is written: after a kill, the same command goes on.
+    """
+    from gi_lib import encoding
+
+    try:
+        settings = encoding.Settings(
+            annotation, tuple(annovar or ()), gff3, fasta, effects, counting, pass_only, min_quality, min_maf, region,
+            skip_unknown_contigs,
+        )  # fmt: skip
+        kind = "simulated" if simulated else "real"
+        name = out.name.removesuffix(".zarr")
+        result = encoding.encode(
+            inputs, out, settings, tables=encoding.Tables(accessions, traits, kind, name), cores=cores, work=work,
+            share=_share(share), stretch=stretch, progress=progress,
+        )  # fmt: skip
+    except (ValueError, OSError) as error:
+        typer.echo(f"gi: {error}", err=True)
+        raise typer.Exit(1) from None
+    if result.report is None:
+        typer.echo(f"Counted {result.counted} stretches; {result.waiting} are missing.")
+    else:
+        for label, number in result.report.lines():
+            typer.echo(f"{label:<45}{number:>15,}")
+        if report is not None:
+            report.write_text(json.dumps(result.report.to_dict(), indent=1) + "\n", encoding="utf-8")
+        typer.echo(f"Written to {out}.")
+    speed = result.amount / max(result.seconds, 1e-9)
+    rate = f"{speed / 1e6:,.1f} MB/s" if result.unit == "B" else f"{speed:,.0f} {result.unit}/s"
+    typer.echo(f"{result.seconds:.1f} s, {rate}.")
+
+
+def _share(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    k, slash, n = text.partition("/")
+    if not (slash and k.isdigit() and n.isdigit()):
+        raise ValueError(f"share is {text!r}; needed is K/N, such as 2/8.")
+    return int(k), int(n)
+
+
 # --- the book -------------------------------------------------------------------------------------
 
 Root = Annotated[Path | None, typer.Option(help="Folder that holds _config.yml; this repository by default.")]
@@ -250,8 +362,8 @@ def execute(
     root: Root = None,
 ) -> None:
     """Run one page of notebooks/runs.yml."""
+    end_with_parent()
     with _open_book(root) as (builder, project):
-        builder.end_with_parent()
         builder.execute(project, page, scale, threads)
 
 

@@ -27,7 +27,7 @@ import xarray as xr
 from IPython.display import HTML, display
 
 from gi_lib import plots
-from gi_lib.cohorts import COHORTS, SCALES, load_cohort, resolve_cohort
+from gi_lib.cohorts import COHORTS, SCALES, CohortError, is_own, load_cohort, resolve_cohort
 from gi_lib.datasets.cohort import fingerprint
 from gi_lib.datasets.registry import DataError
 from gi_lib.training import DEVICES, resolve_device
@@ -77,8 +77,13 @@ def start(
         _check_type(key, value, types[key])
     choices = {"cohort": ("auto", *COHORTS), "scale": SCALES, "device": DEVICES}
     for key, allowed in choices.items():
-        if key in parameters and parameters[key] not in allowed:
-            raise ParameterError(f"{key} is {parameters[key]!r}; allowed are {', '.join(allowed)}.")
+        if (
+            key in parameters
+            and parameters[key] not in allowed
+            and not (key == "cohort" and is_own(parameters[key]))
+        ):
+            own = ", or a folder NAME.zarr that `gi encode` wrote" if key == "cohort" else ""
+            raise ParameterError(f"{key} is {parameters[key]!r}; allowed are {', '.join(allowed)}{own}.")
     for key, (low, high) in ({"seed": (0, 2**31 - 1)} | dict(limits or {})).items():
         if key in parameters and not low <= parameters[key] <= high:
             bounds = f"at least {low}" if high == math.inf else f"from {low} to {high}"
@@ -167,8 +172,17 @@ class Run:
         try:
             resolved = resolve_cohort(asked)
             cohort = load_cohort(resolved, self.scale, self.parameters["seed"])
-        except DataError as error:
+        except (DataError, CohortError) as error:
             raise ParameterError(f"The cohort {asked!r} cannot be loaded: {error}") from None
+        for what, there in (
+            ("traits", cohort.sizes["trait"]),
+            ("countries", (cohort["country"] != "").any()),
+        ):
+            if not there:
+                raise ParameterError(
+                    f"The cohort {asked!r} has no {what}, which this notebook needs; give `gi encode` a table of "
+                    f"{'traits (--traits)' if what == 'traits' else 'accessions (--accessions)'}."
+                )
         self.uses(resolved, cohort.attrs["data_kind"], fingerprint(cohort))
         self._main_cohort = self._main_cohort or resolved
         if banner:
@@ -219,6 +233,10 @@ class Run:
             }
             tables.append(table.assign(cohort=cohort, scale=scale, **marks))
         return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+    def benchmark(self, name: str) -> pd.DataFrame:
+        """A table that a script of ``benchmarks/`` has recorded: ``results/benchmarks/<name>.csv``."""
+        return pd.read_csv(REPOSITORY / "results" / "benchmarks" / f"{name}.csv", keep_default_na=False)
 
     def finish(self) -> None:
         """Write ``provenance.json`` and print the line of provenance that ends every notebook."""

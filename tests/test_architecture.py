@@ -10,6 +10,7 @@ import gi_lib
 
 ROOT = Path(gi_lib.__file__).parent
 FLOORS = {
+    "process": 0,
     "datasets": 1,
     "encoding": 2,
     "cohorts": 3,

@@ -31,6 +31,11 @@ COHORTS = {
 SCALES = ("demo", "paper")
 
 
+def is_own(name: str) -> bool:
+    """Whether a name stands for a cohort of one's own: a Zarr folder that ``gi encode`` wrote."""
+    return name.endswith(".zarr")
+
+
 def resolve_cohort(name: str = "auto", real: str = "arabidopsis") -> str:
     """The cohort that ``auto`` stands for: the real one if its files can be had, else the simulated one.
 
@@ -42,8 +47,10 @@ def resolve_cohort(name: str = "auto", real: str = "arabidopsis") -> str:
         If a real file is at hand but is not the pinned one; damaged data is never replaced in silence.
     """
     if name != "auto":
-        if name not in COHORTS:
-            raise ValueError(f"cohort is {name!r}; allowed are auto, {', '.join(COHORTS)}.")
+        if name not in COHORTS and not is_own(name):
+            raise ValueError(
+                f"cohort is {name!r}; allowed are auto, {', '.join(COHORTS)}, or a folder NAME.zarr."
+            )
         return name
     return real if is_available(*_arabidopsis.FILES) else "simulated"
 
@@ -54,7 +61,7 @@ def load_cohort(name: str = "simulated", scale: str = "demo", seed: int = 1) -> 
     Parameters
     ----------
     name
-        One of `COHORTS`.
+        One of `COHORTS`, or a folder ``NAME.zarr`` that ``gi encode`` wrote; scale and seed have no effect on it.
     scale
         ``demo`` or ``paper``: the size of a simulation. The real accessions have one size; with simulated
         traits, ``demo`` keeps the seven large countries of the paper, ``paper`` all.
@@ -72,8 +79,12 @@ def load_cohort(name: str = "simulated", scale: str = "demo", seed: int = 1) -> 
         If name or scale is unknown.
     DataUnavailable
         If the files of a real cohort cannot be had.
+    CohortError
+        If a folder is no cohort.
     """
     name = resolve_cohort(name)
+    if is_own(name):
+        return open_cohort(name)
     if scale not in SCALES:
         raise ValueError(f"scale is {scale!r}; allowed are {', '.join(SCALES)}.")
     if name == "arabidopsis":
@@ -123,4 +134,13 @@ def _recipe(name: str) -> str:
     return digest.hexdigest()
 
 
-__all__ = ["COHORTS", "LARGE_COUNTRIES", "SCALES", "DataUnavailable", "load_cohort", "resolve_cohort"]
+__all__ = [
+    "COHORTS",
+    "LARGE_COUNTRIES",
+    "SCALES",
+    "CohortError",
+    "DataUnavailable",
+    "is_own",
+    "load_cohort",
+    "resolve_cohort",
+]

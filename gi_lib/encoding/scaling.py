@@ -1,7 +1,14 @@
-"""From integer counts to the numbers a network reads (Raimondi et al. 2024, *Methods* and Suppl. Fig. S13)."""
+"""From genotypes to counts, and from counts to what a network reads (Raimondi et al. 2024, *Methods*, Suppl. Fig. S13).
+
+Everything here is a scikit-learn transformer, so that inside a cross-validation it learns from the training accessions
+only. Counts stay integers until a scaling needs fractions.
+"""
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
+
+from gi_lib.datasets.cohort import MISSING_DOSAGE
+from gi_lib.encoding.counting import count_per_gene
 
 SCALINGS = ("standardise", "raw", "frequency")
 
@@ -49,9 +56,8 @@ class CountScaler(TransformerMixin, BaseEstimator):
         if self.scaling == "standardise":
             n = counts.shape[0] * counts.shape[1]
             total, squares = np.zeros(n_types), np.zeros(n_types)
-            for (
-                sample
-            ) in counts:  # one accession at a time: squares of the whole array need not fit in memory
+            # One accession at a time: squares of the whole array need not fit in memory.
+            for sample in counts:
                 sample = sample.astype(np.float64)
                 total += sample.sum(axis=0)
                 squares += np.square(sample).sum(axis=0)
@@ -61,12 +67,72 @@ class CountScaler(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, counts: np.ndarray) -> np.ndarray:
-        """Scale counts of shape (..., variant_type); returns float32 of the same shape."""
+        """Scale counts of shape (..., variant_type); float32 of the same shape, or the integers if ``raw``."""
+        if self.scaling == "raw":
+            return np.asarray(counts)
         counts = np.asarray(counts, np.float32)
         if self.scaling == "frequency":
             total = counts.sum(axis=-1, keepdims=True)
             return np.divide(counts, total, out=np.zeros_like(counts), where=total > 0)
         return (counts - self.mean_) / self.scale_
+
+
+class GeneCounts(TransformerMixin, BaseEstimator):
+    """Count the variants of each type in each gene, leaving out those that are rare among the training accessions.
+
+    Parameters
+    ----------
+    variant, gene, variant_type : shape (pair,), int
+        Parallel arrays: this marker is of this type in this gene; see `count_per_gene`.
+    n_genes, n_types
+        Size of the result.
+    min_maf
+        Markers whose minor allele frequency is not above this are left out; 0 keeps all, also those that
+        do not vary in training.
+
+    Attributes
+    ----------
+    frequency_ : numpy.ndarray, shape (marker,)
+        Of the alternative allele among the training accessions with a call.
+    kept_ : numpy.ndarray, shape (marker,), bool
+
+    Notes
+    -----
+    The paper removes variants with a frequency of at most 5 % or 10 % before it counts; here the frequency is that
+    among the training accessions. `gi_lib.encoding.encode` applies the same rule to a whole file.
+    """
+
+    def __init__(self, variant, gene, variant_type, n_genes: int, n_types: int, min_maf: float = 0.0):
+        self.variant = variant
+        self.gene = gene
+        self.variant_type = variant_type
+        self.n_genes = n_genes
+        self.n_types = n_types
+        self.min_maf = min_maf
+
+    def fit(self, dosage: np.ndarray, y=None) -> "GeneCounts":
+        """Learn which markers are frequent, from dosages of shape (sample, marker): 0, 1, 2, or 255 for missing.
+
+        Raises
+        ------
+        ValueError
+            If `min_maf` is not from 0 to below 0.5.
+        """
+        if not 0 <= self.min_maf < 0.5:
+            raise ValueError(f"min_maf is {self.min_maf}; allowed are values from 0 to below 0.5.")
+        called = dosage != MISSING_DOSAGE
+        copies = np.where(called, dosage, 0).sum(axis=0, dtype=np.int64)
+        self.frequency_ = copies / np.maximum(2 * called.sum(axis=0), 1)
+        minor = np.minimum(self.frequency_, 1 - self.frequency_)
+        self.kept_ = (minor > self.min_maf) | (self.min_maf == 0)
+        return self
+
+    def transform(self, dosage: np.ndarray) -> np.ndarray:
+        """Counts of shape (sample, gene, variant_type), unsigned integers; a missing call counts nothing."""
+        carried = (dosage > 0) & (dosage != MISSING_DOSAGE)
+        keep = self.kept_[np.asarray(self.variant)]
+        pairs = (np.asarray(column)[keep] for column in (self.variant, self.gene, self.variant_type))
+        return count_per_gene(carried, *pairs, self.n_genes, self.n_types)
 
 
 class Flatten(TransformerMixin, BaseEstimator):

@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
 
 from gi_lib.encoding import REGIONS, Placement, count_per_gene, unknown_consequences
-from gi_lib.encoding.scaling import SCALINGS, CountScaler, Flatten
+from gi_lib.encoding.scaling import SCALINGS, CountScaler, Flatten, GeneCounts
 
 
 def count_slowly(carried, variant, gene, variant_type, n_genes, n_types):
@@ -116,7 +117,57 @@ def test_frequencies_of_a_gene_sum_to_one_or_to_zero(counts):
 
 def test_raw_counts_stay_as_they_are():
     counts = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
-    np.testing.assert_array_equal(CountScaler("raw").fit_transform(counts), counts)
+    scaled = CountScaler("raw").fit_transform(counts)
+    assert scaled.dtype == np.uint8
+    np.testing.assert_array_equal(scaled, counts)
+
+
+# ---------------------------------------------------------------------------------------- frequency filter
+
+# Four accessions, three markers: frequencies 1/8, 4/6 (one call is missing) and 8/8.
+DOSAGE = np.array([[0, 2, 2], [1, 2, 2], [0, 255, 2], [0, 0, 2]], np.uint8)
+PLACES = (np.array([0, 1, 1, 2]), np.array([0, 0, 1, 1]), np.array([0, 1, 0, 0]))  # marker, gene, type
+
+
+def gene_counts(min_maf):
+    return GeneCounts(*PLACES, n_genes=2, n_types=2, min_maf=min_maf)
+
+
+def test_gene_counts_by_hand():
+    counts = gene_counts(0.0).fit_transform(DOSAGE)
+    assert counts.dtype.kind == "u"
+    assert counts.tolist() == [[[0, 1], [2, 0]], [[1, 1], [2, 0]], [[0, 0], [1, 0]], [[0, 0], [1, 0]]]
+
+
+@pytest.mark.parametrize(
+    ("min_maf", "kept"), [(0.0, [1, 1, 1]), (0.1, [1, 1, 0]), (0.125, [0, 1, 0]), (0.34, [0, 0, 0])]
+)
+def test_markers_whose_rarer_allele_is_not_frequent_enough_are_left_out(min_maf, kept):
+    encoder = gene_counts(min_maf).fit(DOSAGE)
+    np.testing.assert_allclose(encoder.frequency_, [1 / 8, 4 / 6, 1])
+    assert encoder.kept_.tolist() == [bool(k) for k in kept]
+    expected = gene_counts(0.0).fit(DOSAGE).transform(np.where(kept, DOSAGE, 0).astype(np.uint8))
+    np.testing.assert_array_equal(encoder.transform(DOSAGE), expected)
+
+
+def test_the_frequency_is_that_of_the_training_accessions():
+    encoder = gene_counts(0.1).fit(DOSAGE[:2])
+    assert encoder.kept_.tolist() == [True, False, False]
+    assert encoder.transform(DOSAGE).tolist() == [[[c, 0], [0, 0]] for c in (0, 1, 0, 0)]
+
+
+@pytest.mark.parametrize("min_maf", [-0.1, 0.5])
+def test_frequency_limits_out_of_range_are_refused(min_maf):
+    with pytest.raises(ValueError, match=r"allowed are values from 0 to below 0\.5"):
+        gene_counts(min_maf).fit(DOSAGE)
+
+
+def test_gene_counts_inside_a_pipeline_of_scikit_learn():
+    encoder = clone(gene_counts(0.1))
+    assert encoder.min_maf == 0.1
+    flat = make_pipeline(encoder, CountScaler("raw"), Flatten()).fit_transform(DOSAGE)
+    assert flat.dtype.kind == "u"
+    assert flat.tolist() == [[0, 1, 1], [1, 1, 1], [0, 0, 0], [0, 0, 0]]
 
 
 def test_unknown_scaling_is_refused_with_the_allowed_ones():

@@ -1,5 +1,8 @@
 """Placing positions: a genome worked out by hand, random genomes against a slow reference, and TAIR10."""
 
+import gzip
+import itertools
+import lzma
 import tarfile
 from dataclasses import dataclass
 
@@ -8,15 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gi_lib.encoding import REGIONS, GeneModels, chromosome_names, read_gff3
+from gi_lib.encoding.gene_models import REGIONS, GeneModelError, GeneModels, chromosome_names, read_gff3
 
 NAMES = list(REGIONS)
 RANKS = [
-    {"exonic"},
-    {"splicing"},
-    {"ncRNA exonic"},
-    {"ncRNA splicing"},
-    {"ncRNA intronic"},
+    {"exonic", "splicing"},
+    {"ncRNA exonic", "ncRNA splicing", "ncRNA intronic"},
     {"UTR5", "UTR3"},
     {"intronic"},
     {"upstream", "downstream"},
@@ -78,15 +78,29 @@ def regions_in_gene(gene: Gene, position: int) -> set[str]:
     return found
 
 
-def place_slowly(genes: list[Gene], position: int) -> set[tuple[str, str]]:
-    """(gene, region) of one position on the chromosome of these genes, sorted by start and end."""
-    by_gene = [(gene.name, region) for gene in genes for region in regions_in_gene(gene, position)]
+def all_places_slowly(genes: list[Gene], first: int, last: int) -> set[tuple[str, str]]:
+    """Every (gene, region) that a span touches, base by base, on the chromosome of these genes in their order."""
+    bases = range(first, last + 1)
+    found = {
+        (gene.name, region) for gene in genes for base in bases for region in regions_in_gene(gene, base)
+    }
+    if found:
+        return found
+    distances = [max(gene.start - last, first - gene.end) for gene in genes]
+    return {(genes[int(np.argmin(distances))].name, "intergenic")}
+
+
+def place_slowly(genes: list[Gene], first: int, last: int | None = None) -> set[tuple[str, str]]:
+    """(gene, region) of one position or span by Annovar's precedence."""
+    by_gene = all_places_slowly(genes, first, first if last is None else last)
     for rank in RANKS:
         best = {pair for pair in by_gene if pair[1] in rank}
         if best:
-            return best
-    distances = [max(gene.start - position, position - gene.end) for gene in genes]
-    return {(genes[int(np.argmin(distances))].name, "intergenic")}
+            nearer = {gene for gene, region in best if region in ("ncRNA exonic", "ncRNA splicing")}
+            return {
+                (gene, region) for gene, region in best if region != "ncRNA intronic" or gene not in nearer
+            }
+    return by_gene
 
 
 def write_gff3(genes: list[Gene], chromosome: str = "Chr1") -> str:
@@ -119,12 +133,21 @@ def write_gff3(genes: list[Gene], chromosome: str = "Chr1") -> str:
     return "\n".join(lines) + "\n"
 
 
-def placed(models: GeneModels, chromosome: str, positions: list[int]) -> list[set[tuple[str, str]]]:
-    placement = models.place(np.full(len(positions), chromosome), np.array(positions))
+def placed(
+    models: GeneModels,
+    chromosome: str,
+    positions: list[int],
+    ends: list[int] | None = None,
+    rule: str = "precedence",
+) -> list[set[tuple[str, str]]]:
+    ends = None if ends is None else np.array(ends)
+    placement = models.place(np.full(len(positions), chromosome), np.array(positions), ends, rule)
     found = [set() for _ in positions]
     names = models.genes["name"].to_numpy()
     for variant, gene, region in zip(*placement, strict=True):
-        found[variant].add((str(names[gene]), NAMES[region]))
+        pair = (str(names[gene]), NAMES[region])
+        assert pair not in found[variant]
+        found[variant].add(pair)
     return found
 
 
@@ -163,7 +186,7 @@ BY_HAND = {
     2499: {("G1", "splicing")},
     2500: {("G1", "splicing")},
     2501: {("G1", "exonic")},  # an intron of the second transcript
-    2700: {("G1", "exonic")},  # a splice site of the second transcript
+    2700: {("G1", "exonic"), ("G1", "splicing")},  # a splice site of the second transcript
     2950: {("G1", "exonic")},  # a 3' UTR of the second transcript
     3001: {("G1", "splicing")},
     3002: {("G1", "splicing")},
@@ -274,10 +297,64 @@ def test_chromosomes_are_placed_apart_and_their_prefix_does_not_matter(tmp_path)
     ]
 
 
+SPANS_BY_HAND = {
+    (1990, 2000): {("G1", "upstream")},
+    (1990, 2001): {("G1", "UTR5")},
+    (2100, 2101): {("G1", "exonic")},
+    (2299, 2301): {("G1", "exonic"), ("G1", "splicing")},
+    (2303, 2310): {("G1", "intronic")},
+    (2302, 2310): {("G1", "splicing")},
+    (2001, 4200): {("G1", "exonic"), ("G1", "splicing"), ("G2", "exonic")},
+    (3802, 3901): {("G1", "UTR3"), ("G2", "UTR3")},
+    (6000, 6001): {("G2", "upstream"), ("M", "upstream")},
+    (8050, 8200): {("N", "ncRNA exonic"), ("N", "ncRNA splicing")},  # and an intron, which gives way
+    (8102, 8200): {("N", "ncRNA splicing")},
+    (8104, 8200): {("N", "ncRNA intronic")},
+    (9400, 9600): {("N", "downstream")},  # half in nobody's reach
+    (10_240, 10_250): {("N", "intergenic")},  # 1,740 bp from N, 1,750 from K
+    (10_250, 10_260): {("K", "intergenic")},  # the other way round
+}
+
+
+@pytest.mark.parametrize("span", SPANS_BY_HAND, ids=str)
+def test_span_is_placed_as_by_hand(hand_made, span):
+    assert placed(hand_made, "1", [span[0]], [span[1]]) == [SPANS_BY_HAND[span]]
+    assert place_slowly(HAND_MADE, *span) == SPANS_BY_HAND[span]
+
+
+def test_without_precedence_every_region_of_every_transcript_counts(hand_made):
+    by_hand = {
+        2499: {("G1", "splicing"), ("G1", "intronic")},
+        2600: {("G1", "exonic"), ("G1", "intronic")},
+        2700: {("G1", "exonic"), ("G1", "splicing")},
+        2950: {("G1", "exonic"), ("G1", "UTR3"), ("G2", "downstream")},
+        3950: {("G1", "UTR3"), ("G2", "UTR3")},
+        4050: {("G1", "downstream"), ("G2", "UTR3")},
+        10_250: {("N", "intergenic")},
+    }
+    assert placed(hand_made, "1", list(by_hand), rule="all") == list(by_hand.values())
+
+
+def test_unknown_rule_and_reversed_span_are_refused(hand_made):
+    with pytest.raises(ValueError, match="Unknown rule 'best'; allowed are precedence, all"):
+        hand_made.place(np.array(["1"]), np.array([1]), rule="best")
+    with pytest.raises(ValueError, match="A variant on chromosome 1 ends at 8, before its start 9"):
+        hand_made.place(np.array(["1", "1"]), np.array([7, 9]), np.array([7, 8]))
+
+
 def test_chromosome_names_lose_a_prefix_only_in_front():
-    assert chromosome_names(np.array(["Chr1", "chr2", "CHRC", "3", "scaffold_chr4"])).tolist() == [
-        "1", "2", "C", "3", "scaffold_chr4",
-    ]  # fmt: skip
+    names = ["Chr1", "chr2", "CHRC", "3", "scaffold_chr4", "chr"]
+    assert chromosome_names(np.array(names)).tolist() == ["1", "2", "C", "3", "scaffold_chr4", "chr"]
+
+
+@pytest.mark.parametrize("name", ["Mt", "MT", "M", "ChrM", "chrMT", "mitochondria", "Mitochondrion"])
+def test_the_mitochondrion_has_one_name(name):
+    assert chromosome_names(np.array([name])).tolist() == ["M"]
+
+
+@pytest.mark.parametrize("name", ["Pt", "PT", "C", "ChrC", "chrPt", "Pltd", "chloroplast", "Chloroplast"])
+def test_the_chloroplast_has_one_name(name):
+    assert chromosome_names(np.array([name])).tolist() == ["C"]
 
 
 def test_unknown_chromosome_is_refused_with_the_known_ones(hand_made):
@@ -311,6 +388,223 @@ def test_of_two_genes_that_end_together_the_earlier_is_nearest():
         Gene("second", "+", [Transcript([(2500, 3000)], None)]),
     ]
     assert placed(models_of(genes), "1", [8000]) == [{("first", "intergenic")}]
+
+
+# --------------------------------------------------------------------------------- flavours and mistakes
+
+TAIR10 = """\
+##gff-version 3
+Chr1\tTAIR10\tchromosome\t1\t9000\t.\t.\t.\tID=Chr1;Name=Chr1
+Chr1\tTAIR10\tgene\t2001\t2600\t.\t-\t.\tID=AT1G01010;Note=protein_coding_gene;Name=AT1G01010
+Chr1\tTAIR10\tmRNA\t2001\t2600\t.\t-\t.\tID=AT1G01010.1;Parent=AT1G01010;Name=AT1G01010.1;Index=1
+Chr1\tTAIR10\tprotein\t2101\t2500\t.\t-\t.\tID=AT1G01010.1-Protein;Derives_from=AT1G01010.1
+Chr1\tTAIR10\tfive_prime_UTR\t2501\t2600\t.\t-\t.\tParent=AT1G01010.1
+Chr1\tTAIR10\tCDS\t2401\t2500\t.\t-\t0\tParent=AT1G01010.1,AT1G01010.1-Protein;
+Chr1\tTAIR10\texon\t2401\t2600\t.\t-\t.\tParent=AT1G01010.1
+Chr1\tTAIR10\tthree_prime_UTR\t2001\t2100\t.\t-\t.\tParent=AT1G01010.1
+Chr1\tTAIR10\tCDS\t2101\t2300\t.\t-\t2\tParent=AT1G01010.1,AT1G01010.1-Protein;
+Chr1\tTAIR10\texon\t2001\t2300\t.\t-\t.\tParent=AT1G01010.1
+Chr1\tTAIR10\tgene\t5001\t5080\t.\t+\t.\tID=AT1G01020;Note=tRNA;Name=AT1G01020
+Chr1\tTAIR10\ttRNA\t5001\t5080\t.\t+\t.\tID=AT1G01020.1;Parent=AT1G01020;Name=AT1G01020.1;Index=1
+Chr1\tTAIR10\texon\t5001\t5080\t.\t+\t.\tParent=AT1G01020.1
+ChrM\tTAIR10\tgene\t101\t199\t.\t+\t.\tID=ATMG00010;Note=protein_coding_gene;Name=ATMG00010
+ChrM\tTAIR10\tmRNA\t101\t199\t.\t+\t.\tID=ATMG00010.1;Parent=ATMG00010;Name=ATMG00010.1;Index=1
+ChrM\tTAIR10\texon\t101\t199\t.\t+\t.\tParent=ATMG00010.1
+ChrM\tTAIR10\tCDS\t101\t199\t.\t+\t0\tParent=ATMG00010.1,ATMG00010.1-Protein;
+"""
+
+ARAPORT11 = """\
+##gff-version 3
+# a comment; the gene's note holds a # and a quotation mark
+Chr1\tAraport11\tgene\t2001\t2600\t.\t-\t.\tID=AT1G01010;Name=AT1G01010;Note=no %3B #1 "x;locus_type=protein_coding
+Chr1\tAraport11\tmRNA\t2001\t2600\t.\t-\t.\tID=AT1G01010.1;Parent=AT1G01010;Name=AT1G01010.1
+Chr1\tAraport11\tfive_prime_UTR\t2501\t2600\t.\t-\t.\tID=AT1G01010:five_prime_UTR:1;Parent=AT1G01010.1
+Chr1\tAraport11\texon\t2401\t2600\t.\t-\t.\tID=AT1G01010:exon:1;Parent=AT1G01010.1
+Chr1\tAraport11\texon\t2001\t2300\t.\t-\t.\tID=AT1G01010:exon:2;Parent=AT1G01010.1
+Chr1\tAraport11\tCDS\t2401\t2500\t.\t-\t0\tID=AT1G01010:CDS:1;Parent=AT1G01010.1
+Chr1\tAraport11\tCDS\t2101\t2300\t.\t-\t2\tID=AT1G01010:CDS:2;Parent=AT1G01010.1
+
+Chr1\tAraport11\tgene\t5001\t5080\t.\t+\t.\tID=AT1G01020;Name=AT1G01020;locus_type=mirna
+Chr1\tAraport11\tmiRNA_primary_transcript\t5001\t5080\t.\t+\t.\tID=AT1G01020.1;Parent=AT1G01020
+Chr1\tAraport11\tmiRNA\t5010\t5030\t.\t+\t.\tID=ath-miR1;Parent=AT1G01020.1
+Chr1\tAraport11\texon\t5001\t5080\t.\t+\t.\tID=AT1G01020:exon:1;Parent=AT1G01020.1
+Chr1\tAraport11\tpseudogene\t7001\t7080\t.\t+\t.\tID=AT1G01030;locus_type=pseudogene
+Chr1\tAraport11\tpseudogenic_tRNA\t7001\t7080\t.\t+\t.\tID=AT1G01030.1;Parent=AT1G01030
+ChrM\tAraport11\tgene\t101\t199\t.\t+\t.\tID=ATMG00010;locus_type=protein_coding
+ChrM\tAraport11\tmRNA\t101\t199\t.\t+\t.\tID=ATMG00010.1;Parent=ATMG00010
+ChrM\tAraport11\tCDS\t101\t199\t.\t+\t0\tID=ATMG00010:CDS:1;Parent=ATMG00010.1
+"""
+
+ENSEMBL = """\
+##gff-version 3
+##sequence-region   1 1 9000
+1\tTAIR10\tchromosome\t1\t9000\t.\t.\t.\tID=chromosome:1;Alias=CP002684.1
+###
+1\taraport11\tgene\t2001\t2600\t.\t-\t.\tID=gene:AT1G01010;biotype=protein_coding;gene_id=AT1G01010
+1\taraport11\tmRNA\t2001\t2600\t.\t-\t.\tID=transcript:AT1G01010.1;Parent=gene:AT1G01010;biotype=protein_coding
+1\taraport11\tthree_prime_UTR\t2001\t2100\t.\t-\t.\tParent=transcript:AT1G01010.1
+1\taraport11\texon\t2001\t2300\t.\t-\t.\tParent=transcript:AT1G01010.1;Name=AT1G01010.1.exon2
+1\taraport11\tCDS\t2101\t2300\t.\t-\t2\tID=CDS:AT1G01010.1;Parent=transcript:AT1G01010.1;protein_id=AT1G01010.1
+1\taraport11\texon\t2401\t2600\t.\t-\t.\tParent=transcript:AT1G01010.1;Name=AT1G01010.1.exon1
+1\taraport11\tCDS\t2401\t2500\t.\t-\t0\tID=CDS:AT1G01010.1;Parent=transcript:AT1G01010.1;protein_id=AT1G01010.1
+###
+1\taraport11\tncRNA_gene\t5001\t5080\t.\t+\t.\tID=gene:AT1G01020;biotype=lncRNA;gene_id=AT1G01020
+1\taraport11\tlnc_RNA\t5001\t5080\t.\t+\t.\tID=transcript:AT1G01020.1;Parent=gene:AT1G01020;biotype=lncRNA
+1\taraport11\texon\t5001\t5080\t.\t+\t.\tParent=transcript:AT1G01020.1
+###
+1\taraport11\tgene\t7001\t7080\t.\t+\t.\tID=gene:AT1G01030;biotype=transposable_element
+1\taraport11\ttranscript\t7001\t7080\t.\t+\t.\tID=transcript:AT1G01030.1;Parent=gene:AT1G01030
+###
+Mt\taraport11\tgene\t101\t199\t.\t+\t.\tID=gene:ATMG00010;biotype=protein_coding
+Mt\taraport11\tmRNA\t101\t199\t.\t+\t.\tID=transcript:ATMG00010.1;Parent=gene:ATMG00010;biotype=protein_coding
+Mt\taraport11\texon\t101\t199\t.\t+\t.\tParent=transcript:ATMG00010.1
+Mt\taraport11\tCDS\t101\t199\t.\t+\t0\tID=CDS:ATMG00010.1;Parent=transcript:ATMG00010.1
+##FASTA
+>1
+ACGT
+"""
+
+NCBI = ENSEMBL.replace("gene:", "gene-").replace("transcript:", "rna-").replace("\tMt\t", "\tMT\t")
+FLAVOURS = {"TAIR10": TAIR10, "Araport11": ARAPORT11, "Ensembl": ENSEMBL, "NCBI": NCBI}
+
+
+def read_text(folder, text: str, name: str = "genes.gff3") -> GeneModels:
+    path = folder / name
+    path.write_bytes(text.encode())
+    return read_gff3(path)
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"], ids=["LF", "CRLF"])
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_all_flavours_describe_the_same_genes(tmp_path, flavour, line_end):
+    models = read_text(tmp_path, FLAVOURS[flavour].replace("\n", line_end))
+    columns = ["name", "chromosome", "start", "end", "strand", "coding"]
+    assert list(models.genes[columns].itertuples(index=False, name=None)) == [
+        ("AT1G01010", "1", 2001, 2600, "-", True),
+        ("AT1G01020", "1", 5001, 5080, "+", False),
+        ("ATMG00010", "M", 101, 199, "+", True),
+    ]
+    assert list(models.transcripts.itertuples(index=False, name=None)) == [
+        ("AT1G01010.1", 0, True),
+        ("AT1G01020.1", 1, False),
+        ("ATMG00010.1", 2, True),
+    ]
+    assert list(models.parts.itertuples(index=False, name=None)) == [
+        (0, "CDS", 2101, 2300, 2),
+        (0, "CDS", 2401, 2500, 0),
+        (0, "exon", 2001, 2300, 0),
+        (0, "exon", 2401, 2600, 0),
+        (1, "exon", 5001, 5080, 0),
+        (2, "CDS", 101, 199, 0),
+        (2, "exon", 101, 199, 0),
+    ]
+    by_hand = {
+        2050: "UTR3", 2100: "UTR3", 2101: "exonic", 2300: "exonic", 2301: "splicing", 2350: "intronic",
+        2399: "splicing", 2450: "exonic", 2501: "UTR5", 2601: "upstream", 2000: "downstream",
+    }  # fmt: skip
+    found = placed(models, "1", list(by_hand))
+    assert found == [{("AT1G01010", region)} for region in by_hand.values()]
+    assert placed(models, "1", [5010]) == [{("AT1G01020", "ncRNA exonic")}]
+    assert placed(models, "MT", [150]) == [{("ATMG00010", "exonic")}]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["ncRNA", "lnc_RNA", "antisense_lncRNA", "antisense_RNA", "tRNA", "rRNA", "snRNA", "snoRNA", "miRNA", "pre_miRNA",
+     "miRNA_primary_transcript", "transcript", "SRP_RNA", "RNase_MRP_RNA", "transcript_region"],
+)  # fmt: skip
+def test_transcripts_of_every_noncoding_type_are_read(tmp_path, kind):
+    models = read_text(tmp_path, TAIR10.replace("\ttRNA\t", f"\t{kind}\t"))
+    assert placed(models, "1", [5010]) == [{("AT1G01020", "ncRNA exonic")}]
+
+
+def test_transcripts_without_exon_lines_consist_of_what_they_have(tmp_path):
+    lines = [line for line in TAIR10.splitlines(keepends=True) if "\texon\t" not in line]
+    assert read_text(tmp_path, "".join(lines)).regions.equals(read_text(tmp_path, TAIR10).regions)
+    lines = [line for line in lines if "_UTR\t" not in line]
+    models = read_text(tmp_path, "".join(lines))
+    expected = [
+        "intronic",
+        "exonic",
+        "splicing",
+        "intronic",
+    ]  # only the gene's line tells of the first and last
+    assert placed(models, "1", [2050, 2101, 2301, 2550]) == [{("AT1G01010", region)} for region in expected]
+
+
+def test_a_gene_with_a_protein_is_described_by_its_coding_transcripts(tmp_path):
+    noncoding = (
+        "Chr1\tx\tlnc_RNA\t2001\t2900\t.\t-\t.\tID=AT1G01010.2;Parent=AT1G01010\n"
+        "Chr1\tx\texon\t2301\t2350\t.\t-\t.\tParent=AT1G01010.2\n"
+    )
+    models = read_text(tmp_path, TAIR10 + noncoding)
+    assert placed(models, "1", [2301, 2340]) == [{("AT1G01010", "splicing")}, {("AT1G01010", "intronic")}]
+    assert models.transcripts["coding"].tolist() == [True, False, False, True]
+
+
+def test_phases_are_computed_and_only_that_of_the_first_codon_is_the_files(tmp_path):
+    def phases(text: str) -> list[int]:
+        parts = read_text(tmp_path, text).parts
+        return parts.loc[(parts["transcript"] == 0) & (parts["kind"] == "CDS"), "phase"].tolist()
+
+    # Backward: the part that ends at 2500 comes first, 100 bases; (0 - 100) % 3 = 2.
+    assert phases(TAIR10.replace("\t-\t2\t", "\t-\t0\t")) == [2, 0]
+    # If it begins with one base of a broken codon: (1 - 100) % 3 = 0.
+    assert phases(TAIR10.replace("2500\t.\t-\t0\t", "2500\t.\t-\t1\t")) == [0, 1]
+
+
+@pytest.mark.parametrize("ending", [".gff3.gz", ".gff3.xz", ".tar.gz", ".tar.xz", ".gff3"])
+def test_compressed_files_are_read(tmp_path, ending):
+    path = tmp_path / f"genes{ending}"
+    if ".tar" in ending:
+        (tmp_path / "inner.gff3").write_text(TAIR10)
+        with tarfile.open(path, f"w:{ending[-2:]}") as archive:
+            archive.add(tmp_path / "inner.gff3", "inner.gff3")
+    else:
+        opener = gzip.open if ending.endswith("gz") else lzma.open if ending.endswith("xz") else open
+        with opener(path, "wt") as file:
+            file.write(TAIR10)
+    assert read_gff3(path).genes["name"].tolist() == ["AT1G01010", "AT1G01020", "ATMG00010"]
+
+
+def test_a_damaged_archive_is_refused(tmp_path):
+    path = tmp_path / "genes.gff3.gz"
+    path.write_bytes(gzip.compress(TAIR10.encode())[:-40])
+    with pytest.raises(GeneModelError, match=r"genes\.gff3\.gz is damaged or cut short"):
+        read_gff3(path)
+    with pytest.raises(FileNotFoundError, match=r"There is no file .*none\.gff3"):
+        read_gff3(tmp_path / "none.gff3")
+
+
+MISTAKES = {
+    "too few columns": (
+        "Chr1\tTAIR10\tprotein\t2101",
+        "Chr1 TAIR10\tprotein\t2101",
+        r"genes\.gff3, line 5: 8 columns; GFF3 has 9",
+    ),
+    "start behind end": ("gene\t5001\t5080", "gene\t5081\t5080", r"line 12: start '5081' and end '5080'"),
+    "no number": ("gene\t5001\t5080", "gene\t5001\tx", r"line 12: start '5001' and end 'x' are no interval"),
+    "zero": ("gene\t5001\t5080", "gene\t0\t5080", r"line 12: start '0' and end '5080'"),
+    "transcript elsewhere": (
+        "Chr1\tTAIR10\ttRNA",
+        "Chr2\tTAIR10\ttRNA",
+        r"line 13: tRNA on chromosome 2, but AT1G01020, to which it belongs, lies on 1",
+    ),
+    "exon elsewhere": (
+        "ChrM\tTAIR10\texon",
+        "ChrC\tTAIR10\texon",
+        r"line 17: exon on chromosome C, but ATMG00010\.1, to which it belongs, lies on M",
+    ),
+    "two of one name": ("ID=AT1G01020;", "ID=AT1G01010;", r"line 12: a second gene with the ID AT1G01010"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes_are_refused_with_their_line(tmp_path, mistake):
+    right, wrong, message = MISTAKES[mistake]
+    assert TAIR10.count(right) == 1
+    with pytest.raises(GeneModelError, match=message):
+        read_text(tmp_path, TAIR10.replace(right, wrong))
 
 
 # ---------------------------------------------------------------------------------------- random genomes
@@ -363,7 +657,13 @@ def test_random_genomes_agree_with_the_slow_reference(genes):
     middles = {(a.end + b.start) // 2 for a in genes for b in genes if a.end < b.start}
     positions = {base + shift for base in borders | middles for shift in range(-3, 4)} | {1, 3333, 20_000}
     positions = sorted(p for p in positions if p >= 1)
-    assert placed(models_of(genes), "1", positions) == [place_slowly(genes, p) for p in positions]
+    models = models_of(genes)
+    assert placed(models, "1", positions) == [place_slowly(genes, p) for p in positions]
+    spans = [(a, b) for a, b in itertools.pairwise(positions) if b - a < 50]
+    spans += [(a, a + length) for a, length in zip(positions[::5], range(1, 120), strict=False)]
+    assert placed(models, "1", *zip(*spans, strict=True)) == [place_slowly(genes, *span) for span in spans]
+    everything = placed(models, "1", *zip(*spans, strict=True), rule="all")
+    assert everything == [all_places_slowly(genes, *span) for span in spans]
 
 
 # ------------------------------------------------------------------------------------------------ TAIR10

@@ -1,0 +1,125 @@
+"""From counts to a cohort: a table of accessions and a table of traits, both optional."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from gi_lib.datasets.cohort import DATA_KINDS, validate_cohort
+from gi_lib.encoding.plan import EncodingError
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What a cohort needs beside its counts.
+
+    Parameters
+    ----------
+    accessions
+        CSV (or TSV, by its ending) with the column ``sample`` and any of ``country``, ``latitude`` and ``longitude``
+        (degrees). Unknown cells are empty.
+    traits
+        CSV or TSV with the column ``sample`` and one numeric column per trait. Unknown cells are empty.
+    data_kind
+        One of `gi_lib.datasets.cohort.DATA_KINDS`.
+    name
+        Name of the cohort.
+    """
+
+    accessions: str | None = None
+    traits: str | None = None
+    data_kind: str = "real"
+    name: str = "encoded"
+
+    def read(self, samples: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Both tables in the order of the samples.
+
+        Raises
+        ------
+        EncodingError
+            If the kind of data is unknown, a table is missing, has not the columns it needs, a sample twice, none of
+            the samples, or a cell that is no number.
+        """
+        if self.data_kind not in DATA_KINDS:
+            raise EncodingError(f"data_kind is {self.data_kind!r}; allowed are {', '.join(DATA_KINDS)}.")
+        accessions = _read(self.accessions, samples)
+        unknown = set(accessions.columns) - {"country", "latitude", "longitude"}
+        if unknown:
+            raise EncodingError(
+                f"{Path(self.accessions).name} has a column {sorted(unknown)[0]!r}; allowed are sample, country, "
+                "latitude and longitude (traits belong in a table of their own)."
+            )
+        for name in ("country", "latitude", "longitude"):
+            if name not in accessions:
+                accessions[name] = ""
+        for name in ("latitude", "longitude"):
+            accessions[name] = _numbers(accessions[name], self.accessions)
+        traits = _read(self.traits, samples)
+        return accessions, traits.apply(_numbers, path=self.traits)
+
+    def cohort(self, counts: xr.Dataset) -> xr.Dataset:
+        """The cohort of these counts.
+
+        Raises
+        ------
+        EncodingError
+            As `read`.
+        CohortError
+            If a place is not on the globe.
+        """
+        accessions, traits = self.read(counts["sample"].values.tolist())
+        used = json.loads(counts.attrs["report"])["used"]
+        return validate_cohort(
+            counts.assign(
+                trait_value=(("sample", "trait"), traits.to_numpy(float).reshape(len(accessions), -1))
+            )
+            .assign_coords(
+                trait=traits.columns.to_numpy(str),
+                country=("sample", accessions["country"].to_numpy(str)),
+                latitude=("sample", accessions["latitude"].to_numpy(float)),
+                longitude=("sample", accessions["longitude"].to_numpy(float)),
+            )
+            .assign_attrs(
+                name=self.name,
+                data_kind=self.data_kind,
+                source=f"{used:,} variants counted per gene and type.",
+            )
+        )
+
+
+def _read(path: str | None, samples: list[str]) -> pd.DataFrame:
+    if path is None:
+        return pd.DataFrame(index=samples)
+    name, separator = Path(path).name, "\t" if Path(path).suffix in (".tsv", ".txt") else ","
+    try:
+        table = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False)
+    except FileNotFoundError:
+        raise EncodingError(f"There is no file {path}.") from None
+    except (ValueError, UnicodeDecodeError) as error:
+        raise EncodingError(f"{name} cannot be read as a table: {' '.join(str(error).split())}.") from None
+    if "sample" not in table:
+        raise EncodingError(f"{name} has no column 'sample'; it has {', '.join(table.columns)}.")
+    table = table.set_index("sample")
+    if not table.index.is_unique:
+        raise EncodingError(f"{name} has the sample {table.index[table.index.duplicated()][0]!r} twice.")
+    if samples and not table.index.isin(samples).any():
+        raise EncodingError(
+            f"{name} has none of the samples of the genotypes; its first is {table.index[0]!r}, theirs {samples[0]!r}."
+        )
+    return table.reindex(samples, fill_value="")
+
+
+def _numbers(column: pd.Series, path: str | None) -> pd.Series:
+    missing = column.str.strip().isin(["", "NA", "NaN", "nan"])
+    numbers = pd.to_numeric(column.where(~missing), errors="coerce")
+    wrong = (numbers.isna() & ~missing) | np.isinf(numbers)
+    if wrong.any():
+        sample = column.index[wrong][0]
+        raise EncodingError(
+            f"{Path(path).name}: {column.name} of sample {sample!r} is {column[sample]!r}; needed is a number, or an "
+            "empty cell."
+        )
+    return numbers

@@ -1,0 +1,37 @@
+# Encode a large cohort on several machines: shares of the files side by side, then one merge.
+#
+#   snakemake --snakefile workflow/encode.smk --directory RUN --cores 4 \
+#       --config genotypes=/data/1001genomes.vcf.gz out=cohort.zarr shares=8 options="--gff3 /data/TAIR10.gff3"
+#
+# genotypes   one or more files, separated by blanks (absolute paths, or relative to RUN)
+# out         the cohort to write
+# shares      jobs; each takes a stretch of the genome, as long as the others in bytes. On a cluster add --executor slurm --jobs 8
+# options     further options of `gi encode`
+#
+# The result is the same as that of one `gi encode` without shares, byte for byte. A job that was killed goes on where
+# it was.
+
+import sys
+
+GENOTYPES, OUT = config["genotypes"], config["out"]
+SHARES = int(config.get("shares", 4))
+ENCODE = f'"{sys.executable}" -m gi_lib.cli encode {GENOTYPES} --out "{OUT}" --no-progress {config.get("options", "")}'
+
+
+rule merge:
+    input:
+        expand("{out}.shares/{k}", out=OUT, k=range(1, SHARES + 1)),
+    output:
+        directory(OUT),
+    threads: 1
+    # Snakemake makes the folder of an output beforehand, and `gi encode` writes where nothing is.
+    shell:
+        f'rmdir "{OUT}" 2>/dev/null || true; {ENCODE} --cores {{threads}}'
+
+
+rule share:
+    output:
+        touch("{out}.shares/{k}"),
+    threads: 2
+    shell:
+        f"{ENCODE} --share {{wildcards.k}}/{SHARES} --cores {{threads}}"
