@@ -236,7 +236,7 @@ def line_to_cell(
     counted
         Accession and type whose cell the variant adds to.
     """
-    fig, (line, track, table) = plt.subplots(3, 1, figsize=(9, 5.6), height_ratios=[0.75, 1.1, 1.9])
+    fig, (line, track, table) = plt.subplots(3, 1, figsize=(7.6, 5.8), height_ratios=[0.7, 1.1, 1.7])
     cells = [*site.items(), *calls.items()]
     widths = np.array([max(len(head), len(text)) + 2 for head, text in cells], float)
     edges = np.concatenate([[0], np.cumsum(widths / widths.sum())])
