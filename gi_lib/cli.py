@@ -241,6 +241,10 @@ def encode(
     else:
         for label, number in result.report.lines():
             typer.echo(f"{label:<45}{number:>15,}")
+        if result.report.per_type["exonic unknown"]:
+            typer.echo(
+                "Without a FASTA nothing tells what coding variants do; they are counted as 'exonic unknown'."
+            )
         if report is not None:
             report.write_text(json.dumps(result.report.to_dict(), indent=1) + "\n", encoding="utf-8")
         typer.echo(f"Written to {out}.")

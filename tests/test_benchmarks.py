@@ -1,8 +1,12 @@
 """The recorded benchmarks have the columns that the book reads, and numbers that can be true."""
 
+import sys
+
+import numpy as np
 import pandas as pd
 import pytest
 
+from gi_lib.encoding import count_variants
 from gi_lib.notebook import REPOSITORY
 
 FOLDER = REPOSITORY / "results" / "benchmarks"
@@ -37,3 +41,37 @@ def test_every_disagreement_has_a_cause():
     differing = agreement[agreement["ours"] != agreement["theirs"]].groupby("annotator")["pairs"].sum()
     assert causes.groupby("annotator")["pairs"].sum().to_dict() == differing.to_dict()
     assert "unexplained" not in set(causes["cause"])
+
+
+@pytest.fixture
+def scripts(monkeypatch):
+    """The scripts of the benchmarks, which import one another by their bare names."""
+    monkeypatch.syspath_prepend(str(REPOSITORY / "benchmarks"))
+    import encoding
+    import large_vcf
+
+    yield encoding, large_vcf
+    for name in ("encoding", "large_vcf"):
+        sys.modules.pop(name)
+
+
+def test_the_plain_loop_of_the_benchmark_counts_what_the_encoder_counts(scripts, tmp_path):
+    encoding, large_vcf = scripts
+    path = large_vcf.write_large_vcf(tmp_path / "small.vcf.gz", 3_000, 40, seed=2, threads=1)
+    loop, n = encoding.plain_loop(path)
+    counts, report = count_variants(path)
+    assert n == report.records == 3_000
+    total = 0
+    for (gene, kind), expected in loop.items():
+        if expected.any():
+            np.testing.assert_array_equal(counts["counts"].sel(gene=gene, variant_type=kind), expected)
+            total += int(expected.sum())
+    assert total == int(counts["counts"].sum()) > 1_000
+
+
+def test_the_large_file_depends_on_its_arguments_only(scripts, tmp_path):
+    _, large_vcf = scripts
+    paths = [large_vcf.write_large_vcf(tmp_path / f"{t}.vcf.gz", 300, 5, seed=1, threads=t) for t in (1, 2)]
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    other = large_vcf.write_large_vcf(tmp_path / "other.vcf.gz", 300, 5, seed=2, threads=1)
+    assert other.read_bytes() != paths[0].read_bytes()

@@ -2,7 +2,8 @@
 
 Genes and their parts are read from a GFF3 file and cut into *segments*, the stretches between two
 neighbouring boundaries. All positions of a segment have the same answer, and a variant touches a run of
-neighbouring segments, so placing millions of variants is two binary searches each.
+neighbouring segments, so placing millions of variants is two binary searches each. (An interval library would
+find the intervals that a variant touches, but not which of them count; segments answer both, so none is needed.)
 """
 
 import gzip

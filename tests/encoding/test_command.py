@@ -89,6 +89,12 @@ def test_without_a_sequence_coding_variants_are_unknown(small):
         np.testing.assert_array_equal(a, b, err_msg=kind)
 
 
+def test_the_command_says_that_regions_are_all_it_can_tell_without_a_sequence(small, tmp_path):
+    result = gi(small.vcf, "--out", tmp_path / "c.zarr", "--gff3", small.gff3, "--cores", 1)
+    assert result.exit_code == 0, result.output
+    assert "Without a FASTA nothing tells what coding variants do" in result.stdout
+
+
 def test_all_formats_of_one_genome_give_the_same_counts(small, tmp_path):
     from bed_reader import to_bed
     from bio2zarr import vcf as vcf2zarr
