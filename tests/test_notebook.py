@@ -12,6 +12,8 @@ import pandas as pd
 import pytest
 
 from gi_lib import notebook
+from gi_lib.datasets.small_genome import simulate_small_genome
+from gi_lib.encoding import Settings, Tables, encode
 from gi_lib.notebook import ParameterError, commit_of, interval, paper_beside_ours, show
 
 TYPES = {"cohort": str, "scale": str, "seed": int, "device": str, "results_dir": str}
@@ -118,7 +120,8 @@ def test_things_that_are_no_plain_values_are_not_mistaken_for_parameters(namespa
         (
             "cohort",
             "maize",
-            "cohort is 'maize'; allowed are auto, simulated, arabidopsis, arabidopsis-simulated-traits.",
+            "cohort is 'maize'; allowed are auto, simulated, arabidopsis, arabidopsis-simulated-traits, or a folder "
+            "NAME.zarr that `gi encode` wrote.",
         ),
         ("scale", "Demo", "scale is 'Demo'; allowed are demo, paper."),
         ("device", "tpu", "device is 'tpu'; allowed are auto, cpu, cuda."),
@@ -177,6 +180,37 @@ def test_simulated_data_are_called_simulated(namespace, shown):
 def test_a_stand_in_for_real_data_says_so(namespace, shown):
     notebook.start("n", namespace | {"cohort": "auto"}).load_cohort()
     assert "meant for real data, which could not be had" in shown[0]
+
+
+def own_cohort(folder, accessions, traits):
+    genome = simulate_small_genome(folder / "genome", n_genes=6, n_samples=4, n_variants=60)
+    tables = Tables(*(str(folder / name) if name else None for name in (accessions, traits)), "simulated")
+    settings = Settings(gff3=str(genome.gff3))
+    encode(genome.vcf, folder / "own.zarr", settings, tables=tables, cores=1)
+    return str(folder / "own.zarr")
+
+
+def test_a_cohort_of_ones_own_is_named_by_its_folder(namespace, shown, tmp_path):
+    (tmp_path / "a.csv").write_text("sample,country\nplant_01,SWE\nplant_02,ESP\n")
+    (tmp_path / "t.csv").write_text("sample,height\nplant_01,3\n")
+    path = own_cohort(tmp_path, "a.csv", "t.csv")
+    cohort = notebook.start("n", namespace | {"cohort": path}).load_cohort()
+    assert cohort["trait"].values.tolist() == ["height"]
+    assert "<strong>Simulated data.</strong> 4 accessions × 6 genes" in shown[0]
+
+
+def test_a_cohort_of_ones_own_without_what_a_notebook_needs_is_refused(namespace, shown, tmp_path):
+    (tmp_path / "t.csv").write_text("sample,height\nplant_01,3\n")
+    path = own_cohort(tmp_path, None, "t.csv")
+    with pytest.raises(ParameterError, match=r"has no countries, .* give `gi encode` a table of accessions"):
+        notebook.start("n", namespace | {"cohort": path}).load_cohort()
+    other = tmp_path / "other"
+    other.mkdir()
+    path = own_cohort(other, None, None)
+    with pytest.raises(ParameterError, match=r"has no traits, .* give `gi encode` a table of traits"):
+        notebook.start("n", namespace | {"cohort": path}).load_cohort()
+    with pytest.raises(ParameterError, match=r"cannot be loaded: There is no cohort at gone\.zarr"):
+        notebook.start("n", namespace | {"cohort": "gone.zarr"}).load_cohort()
 
 
 def test_no_banner_where_none_is_asked_for(namespace, shown):

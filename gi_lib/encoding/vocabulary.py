@@ -462,7 +462,9 @@ def introns_give_way(effects: list[Effect]) -> list[Effect]:
 
     All three have one rank in Annovar, but a base of an exon is never called intronic.
     """
-    hit = {effect.gene for effect in effects if effect.variant_type in ("ncRNA exonic", "ncRNA splicing")}
+    hit = {effect.gene for effect in effects if effect.variant_type in ("ncRNA exonic", "ncRNA splicing")} - {
+        ""
+    }
     return [effect for effect in effects if effect.variant_type != "ncRNA intronic" or effect.gene not in hit]
 
 

@@ -365,6 +365,8 @@ def select_slowly(effects, rule):
         kept = [e for e in kept if RANK.get(e[1], 0) == lowest]
         exonic = [ORDER.index(k) for _, k, _ in kept if k in ORDER]
         kept = [e for e in kept if e[1] not in ORDER or ORDER.index(e[1]) == min(exonic)]
+        in_exon = [g for g, k, _ in kept if g and k in ("ncRNA exonic", "ncRNA splicing")]
+        kept = [e for e in kept if e[1] != "ncRNA intronic" or e[0] not in in_exon]
     return {(g, k) for g, k, _ in kept}
 
 
