@@ -15,7 +15,7 @@ import shutil
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -146,7 +146,7 @@ def count_variants(
         models = read_gff3(settings.gff3) if settings.gff3 else None
         worker = _Worker(plan, models, _build_table(plan, Path(folder)))
         results = [worker.count(number) for number in range(len(plan.stretches))]
-        counts = merge_stretches(plan, lambda: iter(results), models)
+        counts = merge_stretches(plan, lambda numbers: (results[n] for n in numbers), models)
     return counts, Report.from_dict(json.loads(counts.attrs["report"]))
 
 
@@ -288,7 +288,7 @@ def encode(
         waiting = sum(_read_part(folder, number) is None for number in range(len(plan.stretches)))
         report = None
         if share is None:
-            counts = merge_stretches(plan, lambda: _parts(folder, len(plan.stretches)), models, cores)
+            counts = merge_stretches(plan, lambda numbers: _parts(folder, numbers), models, cores)
             report = Report.from_dict(json.loads(counts.attrs["report"]))
             save_cohort(tables.cohort(counts), out)
             shutil.rmtree(folder)
@@ -345,9 +345,9 @@ def _read_part(folder: Path, number: int) -> Path | None:
         return None
 
 
-def _parts(folder: Path, n: int) -> Iterator[Part]:
+def _parts(folder: Path, numbers: Iterable[int]) -> Iterator[Part]:
     """What was counted, stretch by stretch; an array is read when it is asked for."""
-    for number in range(n):
+    for number in numbers:
         with np.load(_part_path(folder, number), allow_pickle=False) as arrays:
             yield arrays
 

@@ -21,15 +21,16 @@ from gi_lib.encoding.report import Report
 Part = Mapping[str, np.ndarray]
 """What `StretchCounter.result` gives, in memory or in a file."""
 
+Parts = Callable[[Iterable[int]], Iterator[Part]]
+"""Gives the parts of the stretches with these numbers, one after the other."""
 
-def merge_stretches(
-    plan: Plan, parts: Callable[[], Iterator[Part]], models: GeneModels | None, cores: int = 1
-) -> xr.Dataset:
+
+def merge_stretches(plan: Plan, parts: Parts, models: GeneModels | None, cores: int = 1) -> xr.Dataset:
     """Add up the stretches, in any order, into one dataset."""
     _refuse_torn_duplicates(plan, parts)
     report, kind_seen = Report(), np.zeros(len(TYPES), bool)
     known: dict[str, tuple[str, int, int]] = {}
-    for part in parts():
+    for part in parts(range(len(plan.stretches))):
         report.add(Report.from_dict(json.loads(str(part["report"]))))
         kind_seen[part["cell_type"]] = True
         extents = zip(
@@ -55,7 +56,7 @@ def merge_stretches(
     counts = np.zeros((len(plan.samples), len(row) * n_types), dtype)
     columns = [np.array(c, np.int64) for c in plan.columns]
     with ThreadPoolExecutor(max(1, cores)) as pool:
-        for part, (index, _) in zip(parts(), plan.stretches, strict=True):
+        for part, (index, _) in zip(parts(range(len(plan.stretches))), plan.stretches, strict=True):
             order = np.argsort(cells_of(part))
             cells, rows = cells_of(part)[order], part["counts"][order]
             edges = np.linspace(0, rows.shape[1], max(1, cores) + 1).astype(int)
@@ -104,19 +105,19 @@ def natural_key(name: str) -> list[tuple[int, int | str]]:
 
 def _count_type(
     plan: Plan,
-    parts: Callable[[], Iterator[Part]],
+    parts: Parts,
     cells_of: Callable[[Part], np.ndarray],
     n_cells: int,
 ) -> np.dtype:
     """The smallest type for the largest count; exact, so that it does not depend on the cuts."""
     bound = np.zeros(n_cells, np.int64)
-    for part in parts():
+    for part in parts(range(len(plan.stretches))):
         np.add.at(bound, cells_of(part), part["counts"].max(axis=1, initial=0).astype(np.int64))
     if bound.max(initial=0) <= 255:
         return np.min_scalar_type(int(bound.max(initial=0)))
     large = np.flatnonzero(bound > 255)
     total = np.zeros((len(plan.samples), len(large)), np.int64)
-    for part, (index, _) in zip(parts(), plan.stretches, strict=True):
+    for part, (index, _) in zip(parts(range(len(plan.stretches))), plan.stretches, strict=True):
         cells = cells_of(part)
         at = np.searchsorted(large, cells)
         hit = (at < len(large)) & (large[np.minimum(at, len(large) - 1)] == cells)
@@ -124,7 +125,7 @@ def _count_type(
     return np.min_scalar_type(max(255, int(total.max(initial=0))))
 
 
-def _refuse_torn_duplicates(plan: Plan, parts: Callable[[], Iterator[Part]]) -> None:
+def _refuse_torn_duplicates(plan: Plan, parts: Parts) -> None:
     """Check that no allele stands twice in files of the same samples.
 
     Duplicates at one position have been counted once. Others can occur only where the records are not in
@@ -138,18 +139,17 @@ def _refuse_torn_duplicates(plan: Plan, parts: Callable[[], Iterator[Part]]) -> 
             _compare_all(plan, parts, numbers)
 
 
-def _keys(parts: Callable[[], Iterator[Part]], numbers: set[int]) -> Iterator[np.ndarray]:
+def _keys(parts: Parts, numbers: set[int]) -> Iterator[np.ndarray]:
     """(contig, place and alleles) of every allele of these stretches.
 
     Contigs are numbered by each stretch for itself; a hash of the name is the same for all.
     """
-    for number, part in enumerate(parts()):
-        if number in numbers:
-            keys = part["keys"].copy()
-            if keys.size:
-                names = [zlib.crc32(name.encode()) for name in part["contigs"].tolist()]
-                keys[0] = np.array(names, np.uint64)[keys[0].astype(np.int64)]
-            yield keys
+    for part in parts(sorted(numbers)):
+        keys = part["keys"].copy()
+        if keys.size:
+            names = [zlib.crc32(name.encode()) for name in part["contigs"].tolist()]
+            keys[0] = np.array(names, np.uint64)[keys[0].astype(np.int64)]
+        yield keys
 
 
 def _in_order(places: Iterable[np.ndarray]) -> bool:
@@ -175,7 +175,7 @@ def _in_order(places: Iterable[np.ndarray]) -> bool:
     return True
 
 
-def _compare_all(plan: Plan, parts: Callable[[], Iterator[Part]], numbers: set[int]) -> None:
+def _compare_all(plan: Plan, parts: Parts, numbers: set[int]) -> None:
     keys = np.concatenate(list(_keys(parts, numbers)), axis=1)
     order = np.lexsort(keys)
     same = (np.diff(keys[:, order], axis=1) == 0).all(axis=0)
