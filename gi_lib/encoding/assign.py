@@ -6,17 +6,13 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from gi_lib.datasets.cohort import EXONIC_UNKNOWN, VARIANT_TYPES
 from gi_lib.encoding import report as reasons
 from gi_lib.encoding.annotations import Parser
 from gi_lib.encoding.annovar import AnnovarTable
-from gi_lib.encoding.consequences import OwnAnnotation
+from gi_lib.encoding.consequences import TYPES, OwnAnnotation
 from gi_lib.encoding.gene_models import GeneModels
 from gi_lib.encoding.sources import Block
 from gi_lib.encoding.vocabulary import AnnotationError, Effect, select
-
-TYPES = (*VARIANT_TYPES, EXONIC_UNKNOWN)
-"""Variant types while counting; the last is left out of the result where nothing has it."""
 
 _TYPE_CODE = {name: code for code, name in enumerate(TYPES)}
 

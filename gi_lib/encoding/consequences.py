@@ -29,6 +29,7 @@ from gi_lib.encoding.vocabulary import (
 )
 
 TYPES = (*VARIANT_TYPES, EXONIC_UNKNOWN)
+"""Variant types while counting; the last is left out of the result where nothing has it."""
 
 NOT_DETERMINED = "coding, consequence not determined"
 

@@ -57,8 +57,9 @@ def merge_stretches(plan: Plan, parts: Parts, models: GeneModels | None, cores: 
     columns = [np.array(c, np.int64) for c in plan.columns]
     with ThreadPoolExecutor(max(1, cores)) as pool:
         for part, (index, _) in zip(parts(range(len(plan.stretches))), plan.stretches, strict=True):
-            order = np.argsort(cells_of(part))
-            cells, rows = cells_of(part)[order], part["counts"][order]
+            cells = cells_of(part)
+            order = np.argsort(cells)
+            cells, rows = cells[order], part["counts"][order]
             edges = np.linspace(0, rows.shape[1], max(1, cores) + 1).astype(int)
             jobs = [
                 pool.submit(kernels.add_to_counts, counts, columns[index][a:b], cells, rows[:, a:b])
