@@ -3,19 +3,22 @@
 A cohort is an `xarray.Dataset`. Its variables are named as in the table, and nothing downstream
 asks where they came from.
 
-====================== ============================== ===========================================
+====================== ============================== ================================================
 variable               dimensions                     content
-====================== ============================== ===========================================
+====================== ============================== ================================================
 ``counts``             sample, gene, variant_type     number of variants carried, unsigned integer
 ``trait_value``        sample, trait                  label, float; NaN where it is missing
 ``replicate_value``    sample, trait, replicate       optional single measurements behind the label
+``source_trait_value`` sample, source_trait           optional labels of a source task, from which
+                                                      transfer learning starts, float; NaN if missing
 ``dosage``             sample, marker                 optional, 0/1/2 copies, 255 where missing
 ``truth_*``            any                            optional, what a simulation knows
-====================== ============================== ===========================================
+====================== ============================== ================================================
 
-Coordinates: ``sample``, ``gene``, ``variant_type``, ``trait`` (names); ``country``, ``latitude``,
-``longitude`` along sample; ``gene_chromosome``, ``gene_start``, ``gene_end`` along gene (base pairs);
-``chromosome``, ``position`` along marker. The conventions follow sgkit's.
+Coordinates: ``sample``, ``gene``, ``variant_type``, ``trait``, and ``source_trait`` where there is a source
+task (names, unique); ``country``, ``latitude``, ``longitude`` along sample; ``gene_chromosome``,
+``gene_start``, ``gene_end`` along gene (base pairs); ``chromosome``, ``position`` along marker. The
+conventions follow sgkit's.
 """
 
 import hashlib
@@ -81,7 +84,7 @@ def validate_cohort(cohort: xr.Dataset) -> xr.Dataset:
         If a variable or coordinate is missing or has other dimensions.
         If names along a dimension are repeated.
         If counts are not unsigned integers, or dosages are not 0, 1, 2 or 255.
-        If a trait is infinite, a variant type unknown, or a place not on the globe.
+        If a trait of either task is infinite, a variant type unknown, or a place not on the globe.
     """
     required = {
         "counts": ("sample", "gene", "variant_type"),
@@ -89,6 +92,7 @@ def validate_cohort(cohort: xr.Dataset) -> xr.Dataset:
     }
     optional = {
         "replicate_value": ("sample", "trait", "replicate"),
+        "source_trait_value": ("sample", "source_trait"),
         "dosage": ("sample", "marker"),
     }
     coordinates = {
@@ -113,7 +117,10 @@ def validate_cohort(cohort: xr.Dataset) -> xr.Dataset:
             raise CohortError(f"The cohort has no coordinate '{name}' along {dims[0]}.")
         if cohort[name].dims != dims:
             raise CohortError(f"Coordinate '{name}' has dimensions {cohort[name].dims}, not {dims}.")
-    for dim in ("sample", "gene", "variant_type", "trait"):
+    named = ["sample", "gene", "variant_type", "trait"]
+    if "source_trait_value" in cohort:
+        named.append("source_trait")
+    for dim in named:
         if dim not in cohort.coords:
             raise CohortError(f"The dimension '{dim}' has no names: add a coordinate '{dim}'.")
         names = cohort.indexes[dim]
@@ -128,7 +135,7 @@ def validate_cohort(cohort: xr.Dataset) -> xr.Dataset:
         raise CohortError(
             f"Unknown variant type {sorted(unknown)[0]!r}; allowed are {', '.join(VARIANT_TYPES)}."
         )
-    for name in ("trait_value", "replicate_value"):
+    for name in ("trait_value", "replicate_value", "source_trait_value"):
         if name in cohort:
             if cohort[name].dtype.kind != "f":
                 raise CohortError(

@@ -2,7 +2,14 @@
 
 `simulate_genomes` grows accessions with msprime: countries are demes, nearer demes exchange more
 migrants, and every mutation gets a type from where it falls on an annotated genome. `simulate_traits`
-adds an ionome with known causal genes to any genomes, simulated or real. `simulate_cohort` does both.
+adds an ionome with known causal genes to any genomes, simulated or real, and `simulate_source_traits` adds
+the labels of a source task from which transfer learning can start. `simulate_cohort` does all three.
+
+How strongly countries structure the traits can be set from nothing to almost everything. Genomes bring a share
+of their own: some 15 % of the variance of genetic values lies between countries, in simulated and in real
+genomes alike, of which 2 to 6 % are chance (see ``truth_genetic_country_share``). `scatter_countries`, applied
+to the genomes before traits are added, takes that away, in part or wholly. The option ``country_share`` of
+`simulate_traits` adds effects of the country that no gene causes: 0 is none, 0.8 very strong.
 
 Positions count from 0 inside this module and from 1, as in GFF3, in the datasets it returns.
 """
@@ -83,15 +90,16 @@ REFERENCE_DEME = "GER_north"
 
 @dataclass(frozen=True)
 class Size:
-    """How large a simulation is: accessions, genes, and (about) common markers."""
+    """How large a simulation is: accessions, genes, (about) common markers, and traits of the source task."""
 
     samples: int
     genes: int
     markers: int
+    source_traits: int
 
 
 SITES_PER_BLOCK = 20_000  # genotypes are read in blocks of so many sites
-SCALES = {"demo": Size(320, 600, 4_000), "paper": Size(998, 27_655, 20_000)}
+SCALES = {"demo": Size(320, 600, 4_000, 72), "paper": Size(998, 27_655, 20_000, 288)}
 
 # --- Variant types ----------------------------------------------------------------------------------
 
@@ -470,6 +478,12 @@ CAUSAL_GENE_SHARE = 0.5  # of a pathway's genes whose damage varies
 CAUSAL_PATHWAY_SIZES = (3, 100)  # such genes in a pathway that may be causal
 MISSING_REPLICATES = 0.03
 MISSING_LABELS = 0.02
+SOURCE_ONLY_PATHWAYS = 72  # cause traits of a source task alone; 18 elements have so many at most
+SOURCE_ONLY_SIZE = 11  # genes in each, about as many as the causal ones in a pathway of the ionome
+
+
+Activity = tuple[np.ndarray, np.ndarray]
+"""Genes of a pathway and what the damage of each counts."""
 
 
 def simulate_traits(
@@ -493,13 +507,15 @@ def simulate_traits(
 
     With h² the heritability and c the country share of a trait, the variances over accessions are h² for
     the genetic value, c / (1 - c) for the country effect and 1 - h² for the noise of the mean of all
-    replicates. They are exact except for the covariance between the parts.
+    replicates. They are exact except for the covariance between the parts. So more replicates are noisier
+    ones, and the label is as good as before; to keep the noise of a single replicate and average fewer of
+    them, see `keep_replicates`.
 
     Parameters
     ----------
     genomes
         Dataset with ``counts (sample, gene, variant_type)`` and the coordinate ``country``, of which ``""``
-        is unknown and has no effect. Traits it already holds are replaced.
+        is unknown and has no effect. Traits it already holds are replaced, and a source task goes with them.
     n_traits
         The first 36 are `ELEMENTS` in leaf and seed; further ones are called ``phenotype_001`` and so on.
     heritability
@@ -523,9 +539,10 @@ def simulate_traits(
     xarray.Dataset
         A cohort with ``truth_genetic_value``, ``truth_country_effect (sample, trait)``,
         ``truth_effect (gene, trait)`` per unit of damage, ``truth_heritability``, ``truth_country_share``
-        and ``truth_noise_variance`` of one replicate ``(trait)``, ``truth_severity (variant_type)``,
-        ``truth_edge_gene`` and ``truth_edge_pathway (pathway_edge)``, and
-        ``truth_causal_pathway (pathway, trait)``.
+        and ``truth_noise_variance`` of one replicate ``(trait)``, ``truth_genetic_country_share (trait)``: the
+        share of the genetic value's variance between the known countries, ``truth_severity (variant_type)``,
+        ``truth_edge_gene``, ``truth_edge_pathway`` and ``truth_pathway_weight (pathway_edge)``: what a gene's
+        damage counts in the activity, of variance 1, of its pathway; and ``truth_causal_pathway (pathway, trait)``.
 
     Raises
     ------
@@ -535,8 +552,8 @@ def simulate_traits(
     """
     _check_seed(seed)
     for name, value in (("n_traits", n_traits), ("n_replicates", n_replicates), ("n_pathways", n_pathways)):
-        if value is not None and (not isinstance(value, int | np.integer) or value < 1):
-            raise ValueError(f"{name} is {value!r}; allowed are whole numbers from 1 upwards.")
+        if value is not None:
+            _check_number(name, value)
     if edges is not None and n_pathways is not None:
         raise ValueError("Both 'edges' and 'n_pathways' are given; give one of them.")
     missing = {"counts", "country"} - set(genomes.variables)
@@ -545,12 +562,7 @@ def simulate_traits(
             f"The genomes have no '{missing.pop()}'; traits are simulated from counts and country."
         )
     rng = np.random.default_rng([seed, 100])
-    if heritability is None:
-        heritability = rng.permutation(np.linspace(0.1, 0.8, n_traits))
-    heritability = _per_trait("heritability", heritability, n_traits)
-    country_share = _per_trait("country_share", country_share, n_traits)
-    if (country_share == 1).any():
-        raise ValueError("country_share is 1 for some trait; allowed are values from 0 to below 1.")
+    heritability, country_share = _shares_of_variance(rng, heritability, country_share, n_traits)
     if not genetic_signal:
         heritability = np.zeros(n_traits)
 
@@ -564,24 +576,26 @@ def simulate_traits(
     if genetic_signal:
         damage = gene_damage(genomes["counts"].values, severity)
         gene_code = pd.Index(genes).get_indexer(edge_gene)
-        effect, causal = _draw_effects(rng, damage, gene_code, pathway_code, traits)
+        effect, causal, weight = _draw_effects(rng, damage, gene_code, pathway_code, traits)
         genetic = (damage - damage.mean(axis=0)) @ effect
         scale = np.sqrt(heritability) / genetic.std(axis=0)
         effect, genetic, causal = effect * scale, genetic * scale, causal & (scale > 0)
     else:
         effect, causal = np.zeros((len(genes), n_traits)), np.zeros((len(pathways), n_traits), dtype=bool)
+        weight = np.zeros(len(edge_gene))
         genetic = np.zeros((genomes.sizes["sample"], n_traits))
 
-    by_country = _country_effect(rng, genomes["country"].values.astype(str), country_share)
+    country = genomes["country"].values.astype(str)
+    by_country = _country_effect(rng, country, country_share)
     noise_variance = n_replicates * (1 - heritability)
     noise = rng.normal(size=(*genetic.shape, n_replicates)) * np.sqrt(noise_variance)[:, None]
     replicates = (genetic + by_country)[:, :, None] + noise
     replicates[rng.random(replicates.shape) < MISSING_REPLICATES] = np.nan
     replicates[rng.random(genetic.shape) < MISSING_LABELS] = np.nan
-    n_measured = np.isfinite(replicates).sum(axis=2)
-    label = np.where(n_measured > 0, np.nansum(replicates, axis=2) / np.maximum(n_measured, 1), np.nan)
+    label = _mean_of_measured(replicates)
 
-    cohort = genomes.drop_dims(("trait", "replicate", "pathway", "pathway_edge"), errors="ignore")
+    replaced = ("trait", "replicate", "pathway", "pathway_edge", "source_trait")
+    cohort = genomes.drop_dims(replaced, errors="ignore")
     cohort = cohort.assign_coords(trait=np.array(traits), pathway=pathways).assign(
         trait_value=(("sample", "trait"), label),
         replicate_value=(("sample", "trait", "replicate"), replicates),
@@ -591,9 +605,11 @@ def simulate_traits(
         truth_heritability=("trait", heritability),
         truth_country_share=("trait", country_share),
         truth_noise_variance=("trait", noise_variance),
+        truth_genetic_country_share=("trait", _share_between(genetic, country)),
         truth_severity=("variant_type", severity),
         truth_edge_gene=("pathway_edge", edge_gene),
         truth_edge_pathway=("pathway_edge", edge_pathway),
+        truth_pathway_weight=("pathway_edge", weight),
         truth_causal_pathway=(("pathway", "trait"), causal),
     )
     cohort.attrs.pop("fingerprint", None)
@@ -604,17 +620,209 @@ def simulate_traits(
     return validate_cohort(cohort)
 
 
-def simulate_cohort(scale: str = "demo", seed: int = 1) -> xr.Dataset:
-    """Simulate genomes and then an ionome of 36 traits on them, with the default settings.
+def simulate_source_traits(
+    cohort: xr.Dataset,
+    n_traits: int = 288,
+    *,
+    relatedness: ArrayLike = 0.5,
+    heritability: ArrayLike | None = None,
+    country_share: ArrayLike = 0.2,
+    missing: ArrayLike = 0.3,
+    seed: int = 1,
+) -> xr.Dataset:
+    """Add a source task T1, from which transfer learning starts, to a cohort with simulated traits, T2.
 
-    See `simulate_genomes` for the parameters and `simulate_traits` for what the cohort knows.
+    It stands for the 288 AraPheno phenotypes of Raimondi et al. 2024. A source trait takes the share
+    `relatedness` of its causal genes from pathways that cause the traits of T2, with the weights that they
+    have in those pathways but with signs and loads of its own, as another trait of T2 would have them. Its other
+    causal genes have no effect on any trait of T2; they lie in pathways known to the source task alone,
+    which its traits share with one another. The variance of the genetic value divides in the same proportion,
+    covariance aside. With relatedness 0 the tasks have no causal gene in common; their genetic values
+    correlate all the same, because relatives share genes of both kinds and neighbouring genes are linked.
+
+    A label is genetic value + country effect + noise, measured once, with variances as for `simulate_traits`.
+    Whatever the cohort holds stays as it is, byte by byte.
+
+    Parameters
+    ----------
+    cohort
+        As `simulate_traits` returns it. A source task that it already holds is replaced.
+    n_traits
+        Number of source traits; they are called ``source_001`` and so on.
+    relatedness
+        One value or one per source trait in [0, 1], met as nearly as whole genes allow.
+    heritability
+        One value or one per source trait in [0, 1], country effects aside; by default 0.1 to 0.8 in random order.
+    country_share
+        One value or one per source trait in [0, 1): as for `simulate_traits`, by effects of their own.
+    missing
+        One value or one per source trait: share of the accessions, taken at random, that have no label.
+    seed
+        The same seed gives the same arrays; the traits of T2 do not depend on it.
+
+    Returns
+    -------
+    xarray.Dataset
+        The cohort with ``source_trait_value (sample, source_trait)``, ``truth_source_genetic_value``,
+        ``truth_source_country_effect (sample, source_trait)``, ``truth_source_effect (gene, source_trait)`` per
+        unit of damage, and ``truth_source_heritability``, ``truth_source_country_share``,
+        ``truth_source_noise_variance`` and ``truth_source_relatedness (source_trait)``: the share of its causal
+        genes that cause a trait of T2 too, NaN where there is none because the heritability is 0.
+
+    Raises
+    ------
+    ValueError
+        If the cohort's traits are not simulated, if an option is out of its range, or if there are too few genes
+        with, or without, an effect on T2.
+    """
+    _check_seed(seed)
+    _check_number("n_traits", n_traits)
+    truth = ("truth_severity", "truth_effect", "truth_causal_pathway", "truth_pathway_weight")
+    for name in ("counts", "country", *truth):
+        if name not in cohort.variables:
+            raise ValueError(f"The cohort has no '{name}'; source traits need traits from simulate_traits.")
+    rng = np.random.default_rng([seed, 200])
+    heritability, country_share = _shares_of_variance(rng, heritability, country_share, n_traits)
+    relatedness = _per_trait("relatedness", relatedness, n_traits)
+    n_samples = cohort.sizes["sample"]
+    n_missing = np.round(_per_trait("missing", missing, n_traits) * n_samples).astype(int)
+    if n_samples - n_missing.max() < 2:
+        raise ValueError(
+            f"missing is {np.max(missing)}, which leaves fewer than two of {n_samples} accessions with a label."
+        )
+
+    damage = gene_damage(cohort["counts"].values, cohort["truth_severity"].values)
+    is_target = (cohort["truth_effect"].values != 0).any(axis=1)
+    shared, own = _target_pathways(cohort, damage), _source_only_pathways(rng, damage, is_target)
+    effect = _draw_source_effects(rng, damage, shared, own, relatedness)
+    genetic = (damage - damage.mean(axis=0)) @ effect
+    scale = np.sqrt(heritability) / genetic.std(axis=0)
+    effect, genetic = effect * scale, genetic * scale
+    n_causal, n_common = (effect != 0).sum(axis=0), (effect[is_target] != 0).sum(axis=0)
+    realised = np.where(n_causal > 0, n_common / np.maximum(n_causal, 1), np.nan)
+
+    by_country = _country_effect(rng, cohort["country"].values.astype(str), country_share)
+    label = genetic + by_country + rng.normal(size=genetic.shape) * np.sqrt(1 - heritability)
+    for column, n in zip(label.T, n_missing, strict=True):
+        column[rng.choice(n_samples, n, replace=False)] = np.nan
+
+    cohort = cohort.drop_dims("source_trait", errors="ignore")
+    cohort = cohort.assign_coords(source_trait=[f"source_{i:03d}" for i in range(1, n_traits + 1)]).assign(
+        source_trait_value=(("sample", "source_trait"), label),
+        truth_source_genetic_value=(("sample", "source_trait"), genetic),
+        truth_source_country_effect=(("sample", "source_trait"), by_country),
+        truth_source_effect=(("gene", "source_trait"), effect),
+        truth_source_heritability=("source_trait", heritability),
+        truth_source_country_share=("source_trait", country_share),
+        truth_source_noise_variance=("source_trait", 1 - heritability),
+        truth_source_relatedness=("source_trait", realised),
+    )
+    cohort.attrs.pop("fingerprint", None)
+    cohort.attrs["source_trait_seed"] = int(seed)
+    return validate_cohort(cohort)
+
+
+def simulate_cohort(scale: str = "demo", seed: int = 1) -> xr.Dataset:
+    """Simulate genomes, an ionome of 36 traits on them, and a source task, with the default settings.
+
+    The source task has 72 traits at demo scale and 288, as in the paper, at paper scale. See `simulate_genomes`
+    for the parameters, and `simulate_traits` and `simulate_source_traits` for what the cohort knows.
 
     Raises
     ------
     ValueError
         If the scale is unknown or the seed is not a non-negative integer.
     """
-    return simulate_traits(simulate_genomes(scale, seed), seed=seed)
+    cohort = simulate_traits(simulate_genomes(scale, seed), seed=seed)
+    return simulate_source_traits(cohort, SCALES[scale].source_traits, seed=seed)
+
+
+def scatter_countries(genomes: xr.Dataset, share: float = 1.0, seed: int = 1) -> xr.Dataset:
+    """Hand out countries and places at random, so that genomes differ between countries by chance only.
+
+    Countries keep their sizes, accessions their genomes, names and labels. Scatter before traits are
+    simulated: their country effects then follow the new countries.
+
+    Parameters
+    ----------
+    genomes
+        Dataset with ``country``, ``latitude`` and ``longitude`` along sample.
+    share
+        In [0, 1]: so many of the accessions, chosen at random, exchange their country and place with one another.
+        1 leaves no structure, 0 all of it.
+    seed
+        The same seed gives the same permutation.
+
+    Raises
+    ------
+    ValueError
+        If an option is out of its range or if labels already hold effects of the countries.
+    """
+    _check_seed(seed)
+    if isinstance(share, bool) or not isinstance(share, int | float | np.number) or not 0 <= share <= 1:
+        raise ValueError(f"share is {share!r}; allowed are values from 0 to 1.")
+    for name in ("truth_country_effect", "truth_source_country_effect"):
+        if name in genomes and genomes[name].values.any():
+            raise ValueError(
+                "The labels already hold effects of the countries; scatter the countries of the genomes, "
+                "then simulate the traits."
+            )
+    rng = np.random.default_rng([seed, 300])
+    order = np.arange(genomes.sizes["sample"])
+    moved = rng.choice(len(order), round(share * len(order)), replace=False)
+    order[moved] = rng.permutation(moved)
+    scattered = genomes.assign_coords(
+        {name: ("sample", genomes[name].values[order]) for name in ("country", "latitude", "longitude")}
+    )
+    if "truth_genetic_country_share" in scattered:
+        genetic, country = scattered["truth_genetic_value"].values, scattered["country"].values.astype(str)
+        scattered["truth_genetic_country_share"] = ("trait", _share_between(genetic, country))
+    scattered.attrs.pop("fingerprint", None)
+    return scattered
+
+
+def keep_replicates(cohort: xr.Dataset, n_replicates: int) -> xr.Dataset:
+    """Keep the first replicates only and average them anew: fewer measurements, noisier labels.
+
+    The noise variance of a single replicate stays, so that of a label grows as 1 / n_replicates. (The option
+    ``n_replicates`` of `simulate_traits` does the opposite: it keeps the noise of the label.)
+
+    Parameters
+    ----------
+    cohort
+        With ``replicate_value (sample, trait, replicate)``, simulated or measured.
+    n_replicates
+        How many to keep, from 1 to all. A label is missing where none of them was measured.
+
+    Returns
+    -------
+    xarray.Dataset
+        The cohort with ``trait_value`` the mean of the kept replicates. Where known, ``truth_heritability`` and
+        ``truth_country_share`` are those of the new labels.
+
+    Raises
+    ------
+    ValueError
+        If the cohort has no replicates or not so many.
+    """
+    if "replicate_value" not in cohort:
+        raise ValueError("The cohort has no 'replicate_value'; there are no replicates to keep.")
+    _check_number("n_replicates", n_replicates)
+    if n_replicates > cohort.sizes["replicate"]:
+        raise ValueError(f"n_replicates is {n_replicates}; the cohort has {cohort.sizes['replicate']}.")
+    kept = cohort.isel(replicate=slice(0, n_replicates))
+    label = _mean_of_measured(kept["replicate_value"].values)
+    kept = kept.assign(trait_value=(("sample", "trait"), label))
+    if "truth_noise_variance" in kept:
+        noise = kept["truth_noise_variance"].values / n_replicates
+        genetic = kept["truth_genetic_value"].values.var(axis=0)
+        country = kept["truth_country_effect"].values.var(axis=0)
+        kept = kept.assign(
+            truth_heritability=("trait", genetic / (genetic + noise)),
+            truth_country_share=("trait", country / (genetic + noise + country)),
+        )
+    kept.attrs.pop("fingerprint", None)
+    return validate_cohort(kept)
 
 
 def gene_damage(counts: np.ndarray, severity: np.ndarray) -> np.ndarray:
@@ -679,19 +887,20 @@ def _known_edges(edges: ArrayLike, genes: np.ndarray) -> tuple[np.ndarray, np.nd
 
 def _draw_effects(
     rng: np.random.Generator, damage: np.ndarray, gene: np.ndarray, pathway: np.ndarray, traits: list[str]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Draw causal pathways (pathway, trait) and effects (gene, trait), the latter still without scale."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draw effects (gene, trait), still without scale, causal pathways (pathway, trait) and weights (edge)."""
     by_pathway = np.argsort(pathway, kind="stable")
-    members = np.split(gene[by_pathway], np.cumsum(np.bincount(pathway))[:-1])
-    varies = damage.std(axis=0) > 1e-9
+    members = np.split(by_pathway, np.cumsum(np.bincount(pathway))[:-1])
+    varies = _varies(damage)
     smallest, largest = CAUSAL_PATHWAY_SIZES
-    activity = {}
-    for code, genes in enumerate(members):
-        genes = genes[varies[genes]]
-        if smallest <= len(genes) <= largest:
-            genes = rng.choice(genes, round(CAUSAL_GENE_SHARE * len(genes)), replace=False)
-            weight = rng.laplace(size=len(genes))  # few large effects, many small ones
-            activity[code] = genes, weight / (damage[:, genes] @ weight).std()
+    activity: dict[int, Activity] = {}
+    edge_weight = np.zeros(len(gene))
+    for code, edges in enumerate(members):
+        edges = edges[varies[gene[edges]]]
+        if smallest <= len(edges) <= largest:
+            edges = rng.choice(edges, round(CAUSAL_GENE_SHARE * len(edges)), replace=False)
+            activity[code] = _draw_activity(rng, damage, gene[edges])
+            edge_weight[edges] = activity[code][1]
     if not activity:
         raise ValueError(
             f"No pathway has {smallest} to {largest} genes whose damage varies; give other edges."
@@ -711,7 +920,89 @@ def _draw_effects(
                 genes, weight = activity[code]
                 effect[genes, t] += load * weight
                 causal[code, t] = True
-    return effect, causal
+    return effect, causal, edge_weight
+
+
+def _draw_activity(rng: np.random.Generator, damage: np.ndarray, genes: np.ndarray) -> Activity:
+    """Draw weights of some genes so that their weighted damage has variance 1."""
+    weight = rng.laplace(size=len(genes))  # few large effects, many small ones
+    return genes, weight / (damage[:, genes] @ weight).std()
+
+
+def _varies(damage: np.ndarray) -> np.ndarray:
+    """Which genes (gene,) have a damage that differs between accessions."""
+    return damage.std(axis=0) > 1e-9
+
+
+def _target_pathways(cohort: xr.Dataset, damage: np.ndarray) -> list[Activity]:
+    """Pathways that cause a trait of the cohort, each with its weights."""
+    gene = cohort.indexes["gene"].get_indexer(cohort["truth_edge_gene"].values)
+    weight = cohort["truth_pathway_weight"].values
+    counts = (weight != 0) & (gene >= 0)
+    counts[counts] = _varies(damage)[gene[counts]]  # in the accessions that are left
+    causal = cohort["truth_causal_pathway"].any("trait")
+    found = []
+    for name in causal["pathway"].values[causal.values]:
+        edges = np.flatnonzero(counts & (cohort["truth_edge_pathway"].values == name))
+        if len(edges):
+            found.append((gene[edges], weight[edges]))
+    return found
+
+
+def _source_only_pathways(
+    rng: np.random.Generator, damage: np.ndarray, is_target: np.ndarray
+) -> list[Activity]:
+    """Draw pathways, without a gene in common, from genes that have no effect on any trait of the cohort."""
+    genes = rng.permutation(np.flatnonzero(_varies(damage) & ~is_target))
+    genes = genes[: SOURCE_ONLY_PATHWAYS * SOURCE_ONLY_SIZE]
+    if not len(genes):
+        return []
+    parts = np.array_split(genes, max(1, len(genes) // SOURCE_ONLY_SIZE))
+    return [_draw_activity(rng, damage, part) for part in parts]
+
+
+def _draw_source_effects(
+    rng: np.random.Generator,
+    damage: np.ndarray,
+    shared: list[Activity],
+    own: list[Activity],
+    relatedness: np.ndarray,
+) -> np.ndarray:
+    """Draw effects (gene, trait) of source traits, still without scale.
+
+    A trait has as many causal genes as a few of the shared pathways. They are taken pathway by pathway, so that
+    pathways are whole but for the last one, from shared pathways first and then from those of its own.
+    """
+    if not shared and relatedness.any():
+        raise ValueError("No gene has an effect on the cohort's traits, so relatedness must be 0.")
+    effect = np.zeros((damage.shape[1], len(relatedness)))
+    for column, share in zip(effect.T, relatedness, strict=True):
+        plans = _mix(rng, shared, CAUSAL_PATHWAYS), _mix(rng, own, len(own))
+        n_genes = len(plans[0][0]) if shared else CAUSAL_PATHWAYS * SOURCE_ONLY_SIZE
+        n_shared = round(share * n_genes)
+        n_own = n_genes - n_shared
+        if n_own > len(plans[1][0]):
+            raise ValueError(
+                f"Only {len(plans[1][0])} genes vary and have no effect on the cohort's traits, but a source trait of "
+                f"relatedness {share:g} needs {n_own}; raise the relatedness or simulate fewer traits."
+            )
+        for (genes, weight), n in zip(plans, (n_shared, n_own), strict=True):
+            if n:
+                value = damage[:, genes[:n]] @ weight[:n]
+                column[genes[:n]] = weight[:n] * np.sqrt(n / n_genes) / value.std()
+    return effect
+
+
+def _mix(rng: np.random.Generator, pathways: list[Activity], n_pathways: int) -> Activity:
+    """Draw some pathways in random order with random loads; their genes in that order, and their weights."""
+    codes = rng.permutation(len(pathways))[:n_pathways]
+    loads = rng.choice([-1, 1], len(codes)) * rng.uniform(0.5, 1.5, len(codes))
+    total: dict[int, float] = {}  # a gene may be in two pathways
+    for code, load in zip(codes, loads, strict=True):
+        for i in rng.permutation(len(pathways[code][0])):
+            gene, weight = pathways[code][0][i], pathways[code][1][i]
+            total[gene] = total.get(gene, 0) + load * weight
+    return np.array([*total], dtype=int), np.array([*total.values()])
 
 
 def _country_effect(rng: np.random.Generator, country: np.ndarray, share: np.ndarray) -> np.ndarray:
@@ -726,6 +1017,43 @@ def _country_effect(rng: np.random.Generator, country: np.ndarray, share: np.nda
         effect[known] -= effect[known].mean(axis=0)
         effect *= np.sqrt(share / (1 - share)) / effect.std(axis=0)
     return effect
+
+
+def _share_between(values: np.ndarray, country: np.ndarray) -> np.ndarray:
+    """Share of the variance (sample, trait) -> (trait,) between known countries; NaN where nothing varies."""
+    known = country != ""
+    values, (labels, code) = values[known], np.unique(country[known], return_inverse=True)
+    if not len(labels):
+        return np.full(values.shape[1], np.nan)
+    sums = np.zeros((len(labels), values.shape[1]))
+    np.add.at(sums, code, values)
+    means = sums / np.bincount(code)[:, None]
+    between, total = means[code].var(axis=0), values.var(axis=0)
+    return np.divide(between, total, out=np.full(len(total), np.nan), where=total > 0)
+
+
+def _mean_of_measured(replicates: np.ndarray) -> np.ndarray:
+    """Mean over the last axis without NaN; NaN where nothing was measured."""
+    n_measured = np.isfinite(replicates).sum(axis=-1)
+    return np.where(n_measured > 0, np.nansum(replicates, axis=-1) / np.maximum(n_measured, 1), np.nan)
+
+
+def _check_number(name: str, value: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ValueError(f"{name} is {value!r}; allowed are whole numbers from 1 upwards.")
+
+
+def _shares_of_variance(
+    rng: np.random.Generator, heritability: ArrayLike | None, country_share: ArrayLike, n_traits: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Heritability and country share (trait,) each; default heritabilities are 0.1 to 0.8 in random order."""
+    if heritability is None:
+        heritability = rng.permutation(np.linspace(0.1, 0.8, n_traits))
+    heritability = _per_trait("heritability", heritability, n_traits)
+    country_share = _per_trait("country_share", country_share, n_traits)
+    if (country_share == 1).any():
+        raise ValueError("country_share is 1 for some trait; allowed are values from 0 to below 1.")
+    return heritability, country_share
 
 
 def _per_trait(name: str, value: ArrayLike, n_traits: int) -> np.ndarray:

@@ -23,11 +23,14 @@ def make_cohort() -> xr.Dataset:
     random = np.random.default_rng(0)
     trait = random.normal(size=(4, 2))
     trait[1, 0] = np.nan
+    source = random.normal(size=(4, 3))
+    source[:3, 1] = np.nan
     return xr.Dataset(
         {
             "counts": (("sample", "gene", "variant_type"), random.integers(1, 9, (4, 3, 2)).astype("uint8")),
             "trait_value": (("sample", "trait"), trait),
             "replicate_value": (("sample", "trait", "replicate"), np.stack([trait, trait + 1], axis=2)),
+            "source_trait_value": (("sample", "source_trait"), source),
             "dosage": (("sample", "marker"), np.array([[0, 2, 1, 255, 0]] * 4, "uint8")),
             "truth_effect": (("gene", "trait"), random.normal(size=(3, 2)).astype("float32")),
             "truth_edge_gene": ("pathway_edge", np.array(["AT1", "AT3"])),
@@ -38,6 +41,7 @@ def make_cohort() -> xr.Dataset:
             "gene": ["AT1", "AT2", "AT3"],
             "variant_type": ["nonsynonymous", EXONIC_UNKNOWN],
             "trait": ["Na23_leaf", "P31_seed"],
+            "source_trait": ["phenotype_001", "phenotype_002", "FT16"],
             "country": ("sample", ["SWE", "", "Österreich", "UK"]),
             "latitude": ("sample", [55.0, np.nan, -90.0, 90.0]),
             "longitude": ("sample", [13.0, np.nan, -180.0, 180.0]),
@@ -115,12 +119,13 @@ BROKEN = {
     ),
     **{
         f"{dim} without names": (lambda c, dim=dim: c.drop_vars(dim), f"The dimension '{dim}' has no names")
-        for dim in ("sample", "gene", "variant_type", "trait")
+        for dim in ("sample", "gene", "variant_type", "trait", "source_trait")
     },
     "sample twice": (put("sample", "108"), "'108' occurs more than once along 'sample'"),
     "gene twice": (put("gene", "AT3"), "'AT3' occurs more than once along 'gene'"),
     "type twice": (put("variant_type", EXONIC_UNKNOWN), "'exonic unknown' occurs more than once"),
     "trait twice": (put("trait", "P31_seed"), "'P31_seed' occurs more than once along 'trait'"),
+    "source trait twice": (put("source_trait", "FT16"), "'FT16' occurs more than once along 'source_trait'"),
     "signed counts": (lambda c: c.assign(counts=c["counts"].astype("int16")), "'counts' has type int16"),
     "float counts": (lambda c: c.assign(counts=c["counts"].astype(float)), "'counts' has type float64"),
     "unknown type": (
@@ -133,6 +138,22 @@ BROKEN = {
     ),
     "infinite trait": (put("trait_value", np.inf), "'trait_value' holds an infinite value"),
     "infinite replicate": (put("replicate_value", -np.inf), "'replicate_value' holds an infinite value"),
+    "source traits turned": (
+        lambda c: c.assign(source_trait_value=c["source_trait_value"].T),
+        "'source_trait_value' has dimensions",
+    ),
+    "source traits that are the traits": (
+        lambda c: c.assign(source_trait_value=c["trait_value"]),
+        "'source_trait_value' has dimensions ('sample', 'trait'); a cohort needs ('sample', 'source_trait')",
+    ),
+    "whole source traits": (
+        lambda c: c.assign(source_trait_value=c["source_trait_value"].fillna(0).astype(int)),
+        "'source_trait_value' has type int64; allowed is float",
+    ),
+    "infinite source trait": (
+        put("source_trait_value", np.inf),
+        "'source_trait_value' holds an infinite value",
+    ),
     "dosage of three": (put("dosage", 3), "'dosage' must be of type uint8 with values 0, 1, 2, or 255"),
     "wide dosage": (lambda c: c.assign(dosage=c["dosage"].astype("int16")), "'dosage' must be of type uint8"),
     "beyond the pole": (put("latitude", 90.1, 2), "Latitude of sample Röd-1 is outside ±90 degrees"),
