@@ -1,7 +1,10 @@
-"""The named cohorts: made once, kept, never confused; and the real one against its source files."""
+"""The named cohorts: made once, kept, never confused; and the real accessions against their source files."""
 
 import csv
+import dataclasses
+import json
 import tarfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +15,8 @@ from gi_lib import cohorts
 from gi_lib.cohorts import COHORTS, LARGE_COUNTRIES, DataUnavailable, load_cohort, resolve_cohort
 from gi_lib.cohorts.arabidopsis import FILES
 from gi_lib.datasets import simulate
-from gi_lib.datasets.cohort import EXONIC_UNKNOWN, VARIANT_TYPES, fingerprint, validate_cohort
-from gi_lib.datasets.registry import DataError, cache_dir
+from gi_lib.datasets.cohort import DATA_KINDS, EXONIC_UNKNOWN, VARIANT_TYPES, fingerprint, validate_cohort
+from gi_lib.datasets.registry import DataError, cache_dir, find
 
 
 @pytest.fixture
@@ -26,7 +29,8 @@ def own_cache(monkeypatch, tmp_path):
 def simulations(monkeypatch) -> list[tuple]:
     """The arguments of every call of the simulator, which is given little to do."""
     calls, simulate_cohort = [], cohorts.simulate_cohort
-    monkeypatch.setitem(simulate.SCALES, "demo", simulate.Size(samples=60, genes=200, markers=100))
+    small = dataclasses.replace(simulate.SCALES["demo"], samples=60, genes=200, markers=100)
+    monkeypatch.setitem(simulate.SCALES, "demo", small)
 
     def spy(*arguments):
         calls.append(arguments)
@@ -78,7 +82,7 @@ def test_another_recipe_makes_the_cohort_anew(own_cache, simulations, monkeypatc
 
 
 def test_unknown_name_and_scale_are_refused_with_the_allowed_ones(own_cache):
-    sentence = "cohort is 'maize'; allowed are auto, simulated, arabidopsis, arabidopsis-simulated-traits"
+    sentence = f"cohort is 'maize'; allowed are auto, {', '.join(COHORTS)}, or a folder NAME.zarr"
     for call in (resolve_cohort, load_cohort):
         with pytest.raises(ValueError, match=sentence):
             call("maize")
@@ -112,6 +116,14 @@ def test_a_real_file_that_is_not_the_pinned_one_is_never_replaced_by_a_simulatio
 
 
 # -------------------------------------------------------------------------------------------------- real
+
+
+def test_every_cohort_names_its_kind_of_data_and_its_files():
+    assert list(COHORTS) == list(cohorts.FILES)
+    assert set(COHORTS.values()) <= set(DATA_KINDS)
+    for name, files in cohorts.FILES.items():
+        assert [find(file).key for file in files] == list(files)
+        assert bool(files) == (COHORTS[name] != "simulated")
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +176,13 @@ def test_real_accessions_are_the_1135_with_the_published_countries(real):
     assert [by_country[name] for name in LARGE_COUNTRIES] == [243, 180, 123, 118, 73, 69, 60]
     assert sum(n > 50 for n in by_country.values()) == 7
     assert int(real["latitude"].isnull().sum()) == 4
+
+
+def test_real_cohort_is_the_one_that_the_recorded_results_were_computed_on(real):
+    recorded = (
+        Path(cohorts.__file__).parents[2] / "results/population-structure/arabidopsis-demo/provenance.json"
+    )
+    assert fingerprint(real) == json.loads(recorded.read_text())["data_sha256"]["arabidopsis"]
 
 
 def test_real_places_are_those_of_the_list(real, mirrored):
@@ -288,8 +307,9 @@ def test_simulated_traits_have_six_replicates_and_a_known_truth(mixed):
 
 def test_the_three_cohorts_cannot_be_confused(real, mixed):
     three = [load_cohort("simulated"), real, mixed]
-    assert [c.attrs["name"] for c in three] == list(COHORTS)
+    assert [c.attrs["name"] for c in three] == list(COHORTS)[:3]
     kinds = [c.attrs["data_kind"] for c in three]
+    assert kinds == [COHORTS[c.attrs["name"]] for c in three]
     assert kinds == ["simulated", "real", "real genomes, simulated traits"]
     assert [any(str(v).startswith("truth_") for v in c.data_vars) for c in three] == [True, False, True]
     assert len({c.attrs["fingerprint"] for c in three}) == 3

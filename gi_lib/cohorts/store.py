@@ -1,0 +1,100 @@
+"""Cohorts kept on disk, under a hash of what they are made from."""
+
+import hashlib
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import filelock
+import xarray as xr
+
+from gi_lib.datasets.cohort import CohortError, open_cohort
+from gi_lib.datasets.registry import (
+    DataUnavailable,
+    cache_dir,
+    fetch,
+    find,
+    local_path,
+    recorded_sha256,
+    sha256_of,
+)
+
+CODE = Path(__file__).parent.parent
+"""Folder of the package."""
+
+
+def keep_cohort(name: str, write: Callable[[Path], object]) -> xr.Dataset:
+    """Read a cohort from the cache; where it is not there, or damaged, let `write` make it first.
+
+    Parameters
+    ----------
+    name
+        Of the folder in the cache, without its ending. Two processes never make the same one at once.
+    write
+        Writes a cohort to the path that it is given.
+    """
+    path = cache_dir() / "cohorts" / f"{name}.zarr"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(path.with_suffix(".lock")):
+        if path.exists():
+            try:
+                return open_cohort(path)
+            except CohortError:  # damaged on disk: make it again
+                shutil.rmtree(path)
+        write(path)
+        return open_cohort(path)
+
+
+def hash_recipe(sources: Iterable[Path], files: Iterable[str], first: bytes = b"") -> str:
+    """Hash of the code and the data that a cohort is made from.
+
+    Parameters
+    ----------
+    sources
+        Python files, in any order.
+    files
+        Data files as the registry names them. One without a pinned sha256 is fetched, unless it was fetched before
+        and is gone: what was made from it can still be read.
+    first
+        Hashed before the rest.
+
+    Raises
+    ------
+    DataUnavailable
+        If a file without a pinned sha256 cannot be had.
+    """
+    digest = hashlib.sha256(first)
+    for source in sorted(sources):
+        digest.update(source.read_bytes())
+    for file in files:
+        digest.update(_sha256(file).encode())
+    return digest.hexdigest()
+
+
+def _sha256(file: str) -> str:
+    if find(file).sha256 is None:
+        recorded = recorded_sha256(file)
+        if recorded is not None and local_path(file) is None:
+            return recorded
+        fetch_or_explain(file)
+    return sha256_of(file)
+
+
+def fetch_or_explain(file: str) -> Path:
+    """Fetch a data file; where it cannot be had, say how to get it by hand.
+
+    Raises
+    ------
+    DataUnavailable
+        With one sentence: what to download, from where, and where to put it.
+    """
+    try:
+        return fetch(file)
+    except DataUnavailable as error:
+        entry = find(file)
+        if entry.manual:  # its sentence says so already
+            raise
+        raise DataUnavailable(
+            f"{str(error).rstrip('.')}; download it from {entry.url} and put it at <mirror>/{file} (GI_DATA_MIRROR) or "
+            f"{cache_dir() / 'data' / file}."
+        ) from None
