@@ -327,6 +327,9 @@ def models() -> None:
         here = count_parameters(model.build())
         verdict = "exact" if here == model.parameters else f"differs by {here - model.parameters:+,}"
         typer.echo(f"{name:<12}{here:>12,}{model.parameters:>12,}  {verdict}")
+    for remark in dict.fromkeys(model.remark for model in PUBLISHED.values() if model.remark):
+        names = " and ".join(name for name, model in PUBLISHED.items() if model.remark == remark)
+        typer.echo(f"{names}: {remark}.")
 
 
 @book.command()

@@ -17,6 +17,8 @@ FLOORS = {
     "models": 4,
     "training": 5,
     "validation": 6,
+    "tuning": 6,
+    "lineup": 7,
     "evaluation": 7,
     "plots": 8,
     "notebook": 9,

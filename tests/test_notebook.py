@@ -120,8 +120,8 @@ def test_things_that_are_no_plain_values_are_not_mistaken_for_parameters(namespa
         (
             "cohort",
             "maize",
-            "cohort is 'maize'; allowed are auto, simulated, arabidopsis, arabidopsis-simulated-traits, or a folder "
-            "NAME.zarr that `gi encode` wrote.",
+            "cohort is 'maize'; allowed are auto, simulated, arabidopsis, arabidopsis-simulated-traits, atwell, "
+            "ionome, or a folder NAME.zarr that `gi encode` wrote.",
         ),
         ("scale", "Demo", "scale is 'Demo'; allowed are demo, paper."),
         ("device", "tpu", "device is 'tpu'; allowed are auto, cpu, cuda."),

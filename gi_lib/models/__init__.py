@@ -1,19 +1,38 @@
 """One file per published model, each readable beside its paper."""
 
-from gi_lib.models.baselines import CountryMean, PerTrait, map_neighbours, ridge
+from gi_lib.models.baselines import (
+    CountryMean,
+    PerTrait,
+    gblup_with_gps,
+    map_neighbours,
+    ridge,
+    ridge_on_components,
+)
+from gi_lib.models.bmsnn import BMSNN
 from gi_lib.models.galiana import Galiana, GeneEncoder
+from gi_lib.models.gblup import GBLUP
 from gi_lib.models.gpsnn import GPSNN, sphere
-from gi_lib.models.published import PUBLISHED, count_parameters
+from gi_lib.models.published import PUBLISHED, Published, count_parameters
+from gi_lib.models.sparse import SparseLinear
+from gi_lib.models.transfer import FrozenGaliana, TransferHead
 
 __all__ = [
+    "BMSNN",
+    "GBLUP",
     "GPSNN",
     "PUBLISHED",
     "CountryMean",
+    "FrozenGaliana",
     "Galiana",
     "GeneEncoder",
     "PerTrait",
+    "Published",
+    "SparseLinear",
+    "TransferHead",
     "count_parameters",
+    "gblup_with_gps",
     "map_neighbours",
     "ridge",
+    "ridge_on_components",
     "sphere",
 ]

@@ -11,6 +11,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
+from gi_lib.models.gblup import GBLUP
+
 
 class CountryMean(RegressorMixin, BaseEstimator):
     """Predict the mean trait of the accession's country among the training accessions.
@@ -96,6 +98,43 @@ class UnitSphere(TransformerMixin, BaseEstimator):
         return np.stack([level * np.cos(longitude), level * np.sin(longitude), np.sin(latitude)], axis=1)
 
 
+class LastColumns(TransformerMixin, BaseEstimator):
+    """Transform the last columns and leave the others as they are.
+
+    Parameters
+    ----------
+    transformer
+        Any scikit-learn transformer; what it returns takes the place of the columns.
+    n_columns
+        How many of the last columns it gets.
+    """
+
+    def __init__(self, transformer: BaseEstimator, n_columns: int):
+        self.transformer = transformer
+        self.n_columns = n_columns
+
+    def fit(self, X: np.ndarray, y=None) -> "LastColumns":
+        """Fit the transformer on the last columns of X, shape (sample, feature).
+
+        Raises
+        ------
+        ValueError
+            If X has no columns before the last ones.
+        """
+        if not 0 < self.n_columns < X.shape[1]:
+            raise ValueError(
+                f"X has {X.shape[1]} columns and n_columns is {self.n_columns}; it must be at least 1 and leave one."
+            )
+        self.transformer_ = clone(self.transformer).fit(X[:, -self.n_columns :], y)
+        return self
+
+    def transform(self, X: np.ndarray) -> np.ndarray:
+        """The first columns of X, then what the transformer makes of the last."""
+        check_is_fitted(self, "transformer_")
+        last = self.transformer_.transform(X[:, -self.n_columns :])
+        return np.hstack([X[:, : -self.n_columns], last])
+
+
 def map_neighbours(n_neighbours: int = 10) -> PerTrait:
     """Mean trait of the nearest labelled training accessions on the map; no genome at all.
 
@@ -117,5 +156,38 @@ def ridge(standardise: bool = True) -> Pipeline:
         Scale every feature to unit variance over the training accessions, so that rare variants get as much
         of the penalty's patience as common ones.
     """
-    regression = PerTrait(RidgeCV(np.logspace(-2, 8, 41), alpha_per_target=True))
-    return make_pipeline(StandardScaler(with_std=standardise), KernelPCA(kernel="linear"), regression)
+    return make_pipeline(StandardScaler(with_std=standardise), KernelPCA(kernel="linear"), _penalised())
+
+
+def ridge_on_components(n_components: int = 10, standardise: bool = True) -> Pipeline:
+    """Ridge regression on the leading principal components of the features: population structure and little else.
+
+    The components tell populations apart (Patterson et al. 2006, doi 10.1371/journal.pgen.0020190) but hardly say which
+    variants an accession carries, so what whole genomes predict better than this is more than structure.
+
+    Parameters
+    ----------
+    n_components
+        How many components, at most one for each training accession. One number and no search: with all of them
+        this is `ridge`, and a search for the best prediction would move there.
+    standardise
+        Scale every feature to unit variance over the training accessions before, as is usual for structure.
+    """
+    # The dense solver starts from nothing random.
+    components = KernelPCA(n_components, kernel="linear", eigen_solver="dense")
+    return make_pipeline(StandardScaler(with_std=standardise), components, _penalised())
+
+
+def _penalised() -> PerTrait:
+    return PerTrait(RidgeCV(np.logspace(-2, 8, 41), alpha_per_target=True))
+
+
+def gblup_with_gps() -> Pipeline:
+    """GBLUP with the place of origin as a fixed effect: what a genome adds to a gradient over the map.
+
+    The input is of shape (sample, marker + 2): dosages, then latitude and longitude in degrees. The fixed effects
+    are linear in the coordinates on the unit sphere. An accession of unknown place is put at the centre of
+    gravity of the training accessions.
+    """
+    place = make_pipeline(UnitSphere(), SimpleImputer(keep_empty_features=True))
+    return make_pipeline(LastColumns(place, n_columns=2), GBLUP(n_covariates=3))

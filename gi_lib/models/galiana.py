@@ -20,9 +20,17 @@ class GeneEncoder(nn.Module):
             nn.Linear(hidden, 1),
         )
 
-    def forward(self, counts: Tensor) -> Tensor:
-        """Map (..., variant_type) to (...)."""
-        return self.layers(counts).squeeze(-1)
+    def forward(self, counts: Tensor, row: Tensor | None = None) -> Tensor:
+        """Map scaled counts (batch, gene, variant_type) to (batch, gene).
+
+        Many genes of many accessions have the same counts. If `row` (batch, gene) is
+        given, `counts` are the distinct ones (row, variant_type), each encoded once,
+        and `row` says which of them each gene has.
+        """
+        genes = self.layers(counts).squeeze(-1)  # (batch, gene), or (row,)
+        if row is not None:
+            genes = genes.gather(0, row.flatten()).view_as(row)  # (batch, gene)
+        return genes
 
 
 class Galiana(nn.Module):
@@ -52,16 +60,11 @@ class Galiana(nn.Module):
         )
         self.head = nn.Linear(hidden, n_outputs)
 
-    def forward(self, counts: Tensor, row: Tensor | None = None) -> Tensor:
-        """Predict (batch, output) from scaled counts (batch, gene, variant_type).
+    def features(self, counts: Tensor, row: Tensor | None = None) -> Tensor:
+        """The last hidden layer (batch, hidden): the body without its head."""
+        genes = self.gene_activation(self.encoder(counts, row))  # (batch, gene)
+        return self.dense(genes)  # (batch, hidden)
 
-        Many genes of many accessions have the same counts. If `row` (batch, gene) is
-        given, `counts` are the distinct ones (row, variant_type), each encoded once,
-        and `row` says which of them each gene has.
-        """
-        genes = self.encoder(counts)  # (batch, gene), or (row,)
-        if row is not None:
-            genes = genes.gather(0, row.flatten()).view_as(row)  # (batch, gene)
-        genes = self.gene_activation(genes)  # (batch, gene)
-        features = self.dense(genes)  # (batch, hidden)
-        return self.head(features)  # (batch, output)
+    def forward(self, counts: Tensor, row: Tensor | None = None) -> Tensor:
+        """Predict (batch, output) from scaled counts; see `GeneEncoder` for the two forms of input."""
+        return self.head(self.features(counts, row))  # (batch, output)

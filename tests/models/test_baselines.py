@@ -3,11 +3,20 @@
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 
-from gi_lib.models import CountryMean, PerTrait, map_neighbours, ridge
-from gi_lib.models.baselines import UnitSphere
+from gi_lib.models import (
+    GBLUP,
+    CountryMean,
+    PerTrait,
+    gblup_with_gps,
+    map_neighbours,
+    ridge,
+    ridge_on_components,
+)
+from gi_lib.models.baselines import LastColumns, UnitSphere
 
 COUNTRIES = np.array([["SWE"], ["SWE"], ["ESP"], ["ESP"], ["ITA"]])
 
@@ -135,6 +144,64 @@ def test_ridge_survives_a_feature_that_never_varies_in_training():
     np.testing.assert_allclose(model.predict(shifted), model.predict(new), rtol=1e-9)
 
 
+# -------------------------------------------------------------------------------------------- components
+
+
+@pytest.mark.parametrize("standardise", [True, False])
+@pytest.mark.parametrize("n_components", [1, 7])
+def test_ridge_on_components_equals_scikit_learn_step_by_step(n_components, standardise):
+    random = np.random.default_rng(0)
+    X = random.binomial(2, random.uniform(0.05, 0.5, 120), (70, 120)).astype(np.float32)
+    y = X[:, :5] @ random.normal(size=(5, 2)) + random.normal(size=(70, 2))
+    model = ridge_on_components(n_components, standardise).fit(X[:50], y[:50])
+    scaler = StandardScaler(with_std=standardise).fit(X[:50].astype(float))
+    train, test = scaler.transform(X[:50].astype(float)), scaler.transform(X[50:].astype(float))
+    components = PCA(n_components, svd_solver="full").fit(train)
+    for trait, penalty in enumerate(model[-1].fitted_[0].alpha_):
+        expected = Ridge(alpha=penalty).fit(components.transform(train), y[:50, trait])
+        expected = expected.predict(components.transform(test))
+        np.testing.assert_allclose(model.predict(X[50:])[:, trait], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_all_components_are_ridge_on_all_features():
+    random = np.random.default_rng(0)
+    X, new = random.normal(size=(2, 40, 90))
+    y = X[:, :3] @ random.normal(size=(3, 2)) + random.normal(size=(40, 2))
+    predicted = ridge_on_components(1000).fit(X, y).predict(new)
+    np.testing.assert_allclose(predicted, ridge().fit(X, y).predict(new), rtol=1e-6, atol=1e-6)
+
+
+def test_few_components_know_the_population_and_little_else():
+    random = np.random.default_rng(0)
+    population = random.integers(3, size=400)
+    frequency = random.uniform(0.05, 0.95, (3, 300))
+    X = 2.0 * random.binomial(1, frequency[population])
+    within = (X - 2 * frequency[population]) @ random.normal(size=300)  # of mean 0 in each population
+    between = np.array([-1.0, 0, 1])[population] * within.std()
+    train, test = np.arange(300), np.arange(300, 400)
+
+    def correlation(model, trait):
+        predicted = model.fit(X[train], trait[train]).predict(X[test])
+        return np.corrcoef(predicted, trait[test])[0, 1]
+
+    assert correlation(ridge_on_components(5), between) > 0.95
+    assert abs(correlation(ridge_on_components(5), within)) < 0.3
+    assert correlation(ridge(), within) > 0.5
+
+
+def test_components_are_the_same_on_every_fit():
+    random = np.random.default_rng(0)
+    X, y = random.normal(size=(300, 400)), random.normal(size=300)
+    first, second = (ridge_on_components(3).fit(X, y).predict(X) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("n_components", [0, -1, 2.5])
+def test_a_bad_number_of_components_is_refused(n_components):
+    with pytest.raises(ValueError, match="'n_components' parameter of KernelPCA must be an int in the range"):
+        ridge_on_components(n_components).fit(np.eye(5), np.arange(5.0))
+
+
 # -------------------------------------------------------------------------------------------- neighbours
 
 
@@ -171,9 +238,99 @@ def test_an_unknown_place_is_put_at_the_centre_of_the_training_accessions():
     assert model.predict(np.array([[np.nan, np.nan]])).tolist() == [2]
 
 
-@pytest.mark.parametrize(
-    "model", [CountryMean(), PerTrait(Ridge(2.0)), ridge(), ridge(False), map_neighbours(3)], ids=repr
-)
+# ---------------------------------------------------------------------------------------- GBLUP with GPS
+
+
+@pytest.fixture
+def placed():
+    """Dosages, places and a trait that is half a gradient over the map; the last 30 accessions are new."""
+    random = np.random.default_rng(0)
+    dosage = random.binomial(2, random.uniform(0.1, 0.9, 80), (150, 80)).astype(np.float32)
+    place = random.uniform([36, -8], [65, 40], (150, 2))
+    genetic = dosage @ random.normal(size=80)
+    trait = genetic + random.normal(size=150) + place[:, 0] / place[:, 0].std() * genetic.std()
+    return dosage, place, trait
+
+
+def on_sphere(place):
+    latitude, longitude = np.radians(place).T
+    return np.column_stack(
+        [np.cos(latitude) * np.cos(longitude), np.cos(latitude) * np.sin(longitude), np.sin(latitude)]
+    )
+
+
+def test_gblup_with_gps_is_gblup_with_the_coordinates_as_fixed_effects(placed):
+    dosage, place, trait = placed
+    X = np.hstack([dosage, place])
+    model = gblup_with_gps().fit(X[:120], trait[:120])
+    expected = GBLUP(n_covariates=3).fit(np.hstack([dosage, on_sphere(place)])[:120], trait[:120])
+    predicted = model.predict(X[120:])
+    np.testing.assert_allclose(
+        predicted, expected.predict(np.hstack([dosage, on_sphere(place)])[120:]), rtol=1e-9
+    )
+    without = GBLUP().fit(dosage[:120], trait[:120]).predict(dosage[120:])
+    with_place, alone = (((guess - trait[120:]) ** 2).mean() for guess in (predicted, without))
+    assert with_place < 0.7 * alone
+
+
+def test_gblup_with_gps_puts_an_unknown_place_at_the_centre_of_the_training_accessions(placed):
+    dosage, place, trait = placed
+    place[[3, 130]] = np.nan
+    X = np.hstack([dosage, place])
+    predicted = gblup_with_gps().fit(X[:120], trait[:120]).predict(X[120:])
+    points = on_sphere(place)
+    points[[3, 130]] = np.delete(points[:120], 3, axis=0).mean(axis=0)
+    expected = GBLUP(n_covariates=3).fit(np.hstack([dosage, points])[:120], trait[:120])
+    np.testing.assert_allclose(predicted, expected.predict(np.hstack([dosage, points])[120:]), rtol=1e-9)
+
+
+def test_gblup_with_gps_without_any_place_is_gblup(placed):
+    dosage, place, trait = placed
+    X = np.hstack([dosage, np.full_like(place, np.nan)])
+    predicted = gblup_with_gps().fit(X[:120], trait[:120]).predict(X[120:])
+    np.testing.assert_allclose(
+        predicted, GBLUP().fit(dosage[:120], trait[:120]).predict(dosage[120:]), rtol=1e-9
+    )
+
+
+def test_gblup_with_gps_takes_accessions_from_one_place(placed):
+    dosage, place, trait = placed
+    place[:120] = 48.1, 9.3
+    X = np.hstack([dosage, place])
+    predicted = gblup_with_gps().fit(X[:120], trait[:120]).predict(X[120:])
+    np.testing.assert_allclose(
+        predicted, GBLUP().fit(dosage[:120], trait[:120]).predict(dosage[120:]), rtol=1e-9
+    )
+
+
+def test_last_columns_alone_are_transformed():
+    random = np.random.default_rng(0)
+    X = random.normal(3, 2, (20, 5))
+    transformed = LastColumns(StandardScaler(), 2).fit(X).transform(X)
+    np.testing.assert_array_equal(transformed[:, :3], X[:, :3])
+    np.testing.assert_allclose(transformed[:, 3:], (X[:, 3:] - X[:, 3:].mean(axis=0)) / X[:, 3:].std(axis=0))
+
+
+@pytest.mark.parametrize("n_columns", [0, 2, 3])
+def test_last_columns_must_be_some_but_not_all(n_columns):
+    with pytest.raises(
+        ValueError, match=f"X has 2 columns and n_columns is {n_columns}; it must be at least 1 and leave"
+    ):
+        LastColumns(StandardScaler(), n_columns).fit(np.zeros((4, 2)))
+
+
+MODELS = [
+    CountryMean(),
+    PerTrait(Ridge(2.0)),
+    ridge(),
+    ridge(False),
+    ridge_on_components(4),
+    map_neighbours(3),
+    gblup_with_gps(),
+]
+
+
+@pytest.mark.parametrize("model", MODELS, ids=repr)
 def test_baselines_can_be_cloned(model):
     copy = clone(model)
     assert copy is not model

@@ -13,20 +13,29 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from gi_lib import validation
 from gi_lib.datasets.cohort import validate_cohort
 from gi_lib.models import CountryMean, map_neighbours, ridge
-from gi_lib.training import GalianaClassifier, GalianaRegressor, GPSNNRegressor
+from gi_lib.training import (
+    FineTunedGalianaRegressor,
+    FrozenGalianaRegressor,
+    GalianaClassifier,
+    GalianaRegressor,
+    GPSNNRegressor,
+    resolve_device,
+)
 from gi_lib.validation import (
     COLUMNS,
     CountryFolds,
     Model,
     RandomFolds,
+    RegionFolds,
+    cache,
     classify_countries,
     cross_validate,
     model_inputs,
     save_predictions,
 )
+from gi_lib.validation.cache import describe
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -102,7 +111,7 @@ def fits(call) -> int:
 
 # ------------------------------------------------------------------------------------------------ splits
 
-SPLITS = [RandomFolds(4, 2), CountryFolds(3, 2)]
+SPLITS = [RandomFolds(4, 2), CountryFolds(3, 2), RegionFolds(3, 2, n_regions=8)]
 
 
 @pytest.mark.parametrize("split", SPLITS, ids=lambda split: split.name)
@@ -138,12 +147,28 @@ def test_country_folds_never_split_a_country(cohort, n_splits):
         assert not set(country[fold.train]) & set(country[fold.test])
 
 
+def test_regions_are_never_split_and_hold_neighbours(cohort):
+    split = RegionFolds(3, 2, n_regions=6)
+    cohort["latitude"][5] = np.nan
+    regions = split.regions(cohort)
+    assert regions[5] == -1 and set(regions) == {-1, *range(6)}
+    for fold in split.folds(cohort):
+        assert not set(regions[fold.train]) & set(regions[fold.test])
+    place = np.stack([cohort["latitude"].values, cohort["longitude"].values], axis=1)
+    centre = np.array([place[regions == region].mean(axis=0) for region in range(6)])
+    known = np.delete(np.arange(36), 5)
+    own = np.linalg.norm(place[known] - centre[regions[known]], axis=1).mean()
+    assert own < np.linalg.norm(place[known] - centre[(regions[known] + 1) % 6], axis=1).mean() / 2
+
+
 @pytest.mark.parametrize(
     ("split", "sentence"),
     [
         (RandomFolds(1), "n_splits is 1; with 36 accessions it must lie between 2 and 36"),
         (RandomFolds(37), "n_splits is 37; with 36 accessions it must lie between 2 and 36"),
         (CountryFolds(7), "n_splits is 7; with 6 countries it must lie between 2 and 6"),
+        (RegionFolds(6, n_regions=5), "n_splits is 6; with 5 regions it must lie between 2 and 5"),
+        (RegionFolds(n_regions=37), "n_regions is 37; with 36 places it must lie between 1 and 36"),
     ],
 )
 def test_impossible_numbers_of_folds_are_refused(cohort, split, sentence):
@@ -370,7 +395,7 @@ def test_a_single_changed_count_leads_to_new_fits(cohort):
 
 def test_another_version_of_the_code_leads_to_new_fits(cohort, monkeypatch):
     run(cohort)
-    monkeypatch.setattr(validation, "_code_version", lambda: "later")
+    monkeypatch.setattr(cache, "_code_version", lambda: "later")
     assert fits(lambda: run(cohort)) == 3
 
 
@@ -453,11 +478,74 @@ def test_a_setting_without_a_lasting_name_is_refused(cohort):
 
 def test_progress_is_not_part_of_the_key_but_the_device_is_the_one_used(cohort):
     described = [
-        validation._describe(GalianaRegressor(device=device, progress=progress))
+        describe(GalianaRegressor(device=device, progress=progress))
         for device, progress in (("auto", True), ("auto", False), ("cpu", False))
     ]
     assert described[0] == described[1]
-    assert (described[1] == described[2]) == (validation.resolve_device("auto").type == "cpu")
+    assert (described[1] == described[2]) == (resolve_device("auto").type == "cpu")
+
+
+# ------------------------------------------------------------------------------------------- source task
+
+QUICK_TRANSFER = {"epochs": 2, "source_epochs": 2, "hidden": 5, "device": "cpu"}
+TRANSFER = [
+    Model("frozen", FrozenGalianaRegressor(4, **QUICK_TRANSFER), "counts"),
+    Model("fine-tuned", FineTunedGalianaRegressor(**QUICK_TRANSFER), "counts"),
+]
+
+
+def with_source(cohort: xr.Dataset) -> xr.Dataset:
+    """Accessions 0 to 11 have labels of the traits alone, 12 to 23 of both tasks, 24 to 35 of the source alone."""
+    random = np.random.default_rng(1)
+    source = random.normal(size=(36, 3))
+    source[:12] = np.nan
+    cohort = cohort.copy(deep=True)
+    cohort["trait_value"][24:] = np.nan
+    return cohort.assign(source_trait_value=(("sample", "source_trait"), source))
+
+
+@pytest.mark.parametrize("model", TRANSFER, ids=lambda model: model.name)
+def test_no_stage_sees_the_labels_of_a_test_accession(cohort, model):
+    cohort = with_source(cohort)
+    split = RandomFolds(3)
+    before = cross_validate(cohort, [model], split, cached=False)
+    fold = next(iter(split.folds(cohort)))
+    for name in ("source_trait_value", "trait_value"):
+        changed = cohort.copy(deep=True)
+        changed[name][fold.test] = changed[name][fold.test] * 100 + 7
+        after = cross_validate(changed, [model], split, cached=False)
+        here = before["fold"] == fold.fold
+        np.testing.assert_array_equal(after["predicted"][here], before["predicted"][here])
+        assert not np.allclose(after["predicted"][~here], before["predicted"][~here])
+
+
+def test_accessions_of_the_source_task_alone_teach_it_and_get_no_row(cohort):
+    cohort = with_source(cohort)
+    table = cross_validate(cohort, TRANSFER[:1], RandomFolds(3), cached=False)
+    assert set(table["sample"]) == {f"s{i:02d}" for i in range(24)}
+    changed = cohort.copy(deep=True)
+    changed["source_trait_value"][24:] *= -3
+    other = cross_validate(changed, TRANSFER[:1], RandomFolds(3), cached=False)
+    assert not np.allclose(other["predicted"], table["predicted"])
+
+
+def test_models_without_a_source_task_train_on_labelled_accessions_alone(cohort):
+    cohort = with_source(cohort)
+    sizes = []
+
+    class Size(Spy):
+        def fit(self, X, y):
+            sizes.append((len(X), int(np.isnan(y).all(axis=1).sum())))
+            return super().fit(X, y)
+
+    folds = list(RandomFolds(3).folds(cohort))
+    cross_validate(cohort, [Model("m", Size(), "counts")], RandomFolds(3), cached=False)
+    assert sizes == [(int((fold.train < 24).sum()), 0) for fold in folds]
+
+
+def test_a_transfer_model_without_a_source_task_is_refused(cohort):
+    with pytest.raises(ValueError, match="frozen first learns a source task, but the cohort 'tiny' has no"):
+        cross_validate(cohort, TRANSFER, RandomFolds(3))
 
 
 # ------------------------------------------------------------------------------------------------ saving

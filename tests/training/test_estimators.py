@@ -353,6 +353,16 @@ def test_distinct_rows_give_the_counts_back_and_are_distinct(counts):
 
 
 @pytest.mark.parametrize("scaling", SCALINGS)
+@pytest.mark.parametrize("mean", [0.05, 3.0], ids=["few kinds of rows", "many kinds of rows"])
+def test_every_scaling_can_be_trained_on_in_both_forms_of_the_counts(scaling, mean):
+    counts = np.random.default_rng(0).poisson(mean, (60, 30, 3)).astype(np.uint8)
+    inputs = count_inputs(counts, CountScaler(scaling).fit(counts), CPU, batch_size=10)
+    assert isinstance(inputs, SharedCounts if mean < 1 else Counts)
+    fitted = quick(scaling=scaling).fit(counts, np.random.default_rng(1).normal(size=(60, 2)))
+    assert np.isfinite(fitted.predict(counts)).all()
+
+
+@pytest.mark.parametrize("scaling", SCALINGS)
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_shared_rows_hold_the_same_scaled_counts(scaling, dtype):
     counts = genomes().astype(dtype)

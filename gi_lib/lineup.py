@@ -1,0 +1,119 @@
+"""Who competes: the models of Raimondi et al. 2024, and the baselines that the paper left out.
+
+Every chapter takes its models from here, so that one name means one estimator with one set of settings, and fits are
+shared between chapters through the cache of predictions.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+
+from gi_lib.datasets.cohort import MISSING_DOSAGE
+from gi_lib.datasets.pathways import Edges
+from gi_lib.models import GBLUP, CountryMean, gblup_with_gps, map_neighbours, ridge, ridge_on_components
+from gi_lib.training import (
+    BMSNNRegressor,
+    FineTunedGalianaRegressor,
+    FrozenGalianaRegressor,
+    GalianaRegressor,
+    GPSNNRegressor,
+)
+from gi_lib.validation import Model
+
+
+def published_models(
+    cohort: xr.Dataset,
+    layers: tuple[Edges, ...],
+    *,
+    epochs: int = 50,
+    source_epochs: int = 50,
+    learning_rate: float = 1e-2,
+    device: str = "auto",
+) -> list[Model]:
+    """The eight models of Table 1, in its order and with the published settings.
+
+    Parameters
+    ----------
+    cohort
+        Models of transfer learning are left out if it has no source task.
+    layers
+        Edge lists from genes to pathways, for BMSNN.
+    epochs
+        Of every training but transf30's, which takes three fifths of it; 50 in the paper.
+    source_epochs
+        Of the source task.
+    learning_rate, device
+        See `gi_lib.training.Schedule` and `gi_lib.training.resolve_device`.
+    """
+    shared = {"learning_rate": learning_rate, "device": device}
+    transfer = {**shared, "source_epochs": source_epochs, "source_learning_rate": learning_rate}
+    fewer = max(1, round(0.6 * epochs))  # 30 of 50
+    estimators = {
+        "Galiana": GalianaRegressor(epochs=epochs, **shared),
+        "transf50": FineTunedGalianaRegressor(epochs=epochs, **transfer),
+        "transf30": FineTunedGalianaRegressor(epochs=fewer, **transfer),
+        "frozen200": FrozenGalianaRegressor(200, epochs=epochs, **transfer),
+        "frozen500": FrozenGalianaRegressor(500, epochs=epochs, **transfer),
+        "BMSNN100": BMSNNRegressor(layers, 100, epochs=epochs, **shared),
+        "BMSNN50": BMSNNRegressor(layers, 50, epochs=epochs, **shared),
+    }
+    if "source_trait_value" not in cohort:
+        estimators = {
+            name: model for name, model in estimators.items() if not name.startswith(("transf", "frozen"))
+        }
+    models = [Model(name, estimator, "counts") for name, estimator in estimators.items()]
+    return [*models, Model("GPSNN", GPSNNRegressor(epochs=epochs, **shared), "place")]
+
+
+def baselines(cohort: xr.Dataset) -> list[Model]:
+    """What the paper left out: no genome at all, and the genome through a straight line.
+
+    Baselines on single SNPs are left out if the cohort has no dosages, or lacks some calls.
+    """
+    models = [
+        Model("country mean", CountryMean(), "country"),
+        Model("map neighbours", map_neighbours(), "place"),
+        Model("ridge on counts", ridge(), "flat counts"),
+    ]
+    if "dosage" in cohort and not (cohort["dosage"].values == MISSING_DOSAGE).any():
+        models += [
+            Model("GBLUP", GBLUP(), "dosage"),
+            Model("ridge on components", ridge_on_components(), "dosage"),
+            Model("GBLUP with GPS", gblup_with_gps(), "dosage and place"),
+        ]
+    return models
+
+
+def by_tissue(traits: Sequence[str]) -> dict[str, list[str]]:
+    """Traits of the leaf and of the seed, told apart by the ends of their names; all in one where these say nothing.
+
+    Examples
+    --------
+    >>> by_tissue(["Na23_leaf", "K39_leaf", "Na23_seed"])
+    {'leaf': ['Na23_leaf', 'K39_leaf'], 'seed': ['Na23_seed']}
+    >>> by_tissue(["flowering_time_16C"])
+    {'all traits': ['flowering_time_16C']}
+    """
+    groups = {tissue: [name for name in traits if name.endswith(f"_{tissue}")] for tissue in ("leaf", "seed")}
+    groups["all traits"] = [name for name in traits if not name.endswith(("_leaf", "_seed"))]
+    return {tissue: names for tissue, names in groups.items() if names}
+
+
+def main_task(cohort: xr.Dataset, share: float = 0.5) -> xr.Dataset:
+    """Keep the well-measured traits; the others become the source task if the cohort has none.
+
+    Parameters
+    ----------
+    cohort
+        Of real traits some may be known for a tenth of the accessions only, too few to score by country.
+    share
+        A trait stays if it has at least this share of the labels of the trait that has the most.
+    """
+    labels = cohort["trait_value"].notnull().sum("sample").values
+    stays = labels >= share * labels.max()
+    task = cohort.isel(trait=np.flatnonzero(stays))
+    rest = cohort["trait_value"].isel(trait=np.flatnonzero(~stays & (labels > 1)))
+    if rest.sizes["trait"] and "source_trait_value" not in cohort:
+        task = task.assign(source_trait_value=rest.rename(trait="source_trait"))
+    return task

@@ -1,0 +1,93 @@
+"""The sparse layer: a linear layer with weights only where two biological units are known to be connected.
+
+Raimondi et al. 2024, *Biologically meaningful sparse layers for genome interpretation*. The layer is held as a list of
+edges, so that memory and time grow with the number of edges and not with sources times targets.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import embedding_bag
+
+from gi_lib.datasets.pathways import Edges
+
+
+class SparseLinear(nn.Module):
+    """``y_t = b_t + sum over edges (s, t) of w_st x_s``.
+
+    Parameters
+    ----------
+    edges
+        From the units of the layer below (sources) to those above (targets).
+
+    Attributes
+    ----------
+    weight : (edge,)
+        In the order of `edges`, which is by target. Like `torch.nn.Linear`, drawn uniformly within one over the
+        square root of the number of edges into the target, and so is the bias.
+    bias : (target,)
+
+    Notes
+    -----
+    The forward pass gathers the sources of each target and sums them; the gradient of the input does the same along the
+    edges turned round, so neither pass scatters, and results do not depend on the order of threads.
+    """
+
+    def __init__(self, edges: Edges):
+        super().__init__()
+        source, target = torch.from_numpy(edges.source), torch.from_numpy(edges.target)
+        backward = torch.argsort(source, stable=True)
+        for name, value in (
+            ("source", source),
+            ("target", target),
+            ("first", _starts(target, edges.n_targets)),
+            ("backward_order", backward),
+            ("backward_target", target[backward]),
+            ("backward_first", _starts(source[backward], edges.n_sources)),
+        ):
+            self.register_buffer(name, value, persistent=False)
+        fan_in = torch.bincount(target, minlength=edges.n_targets).clamp(min=1)
+        bound = fan_in.rsqrt()
+        self.weight = nn.Parameter((2 * torch.rand(len(source)) - 1) * bound[target])
+        self.bias = nn.Parameter((2 * torch.rand(edges.n_targets) - 1) * bound)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (batch, source) to (batch, target)."""
+        return _EdgeSum.apply(x, self.weight, self) + self.bias
+
+    def extra_repr(self) -> str:
+        """Sizes, for the printed network."""
+        n_sources, n_targets = len(self.backward_first) - 1, len(self.bias)
+        return f"sources={n_sources}, targets={n_targets}, edges={len(self.weight)}"
+
+
+def _starts(sorted_units: Tensor, n_units: int) -> Tensor:
+    """Where each unit's edges begin in a list sorted by unit, and where the last ends: shape (unit + 1,)."""
+    return torch.searchsorted(sorted_units.contiguous(), torch.arange(n_units + 1))
+
+
+class _EdgeSum(torch.autograd.Function):
+    """Weighted sums along edges; both passes are bags of rows, for which PyTorch has a fast kernel."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor, layer: SparseLinear) -> Tensor:
+        by_source = x.T.contiguous()  # (source, batch): one edge reads one row
+        ctx.save_for_backward(by_source, weight)
+        ctx.layer = layer
+        return _bags(layer.source, by_source, layer.first, weight).T
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        layer, (by_source, weight) = ctx.layer, ctx.saved_tensors
+        by_target = gradient.T.contiguous()  # (target, batch)
+        of_x = of_weight = None
+        if ctx.needs_input_grad[0]:
+            turned = weight[layer.backward_order]
+            of_x = _bags(layer.backward_target, by_target, layer.backward_first, turned).T
+        if ctx.needs_input_grad[1]:
+            rows = by_source.index_select(0, layer.source), by_target.index_select(0, layer.target)
+            of_weight = torch.einsum("eb,eb->e", *rows)
+        return of_x, of_weight, None
+
+
+def _bags(rows: Tensor, table: Tensor, starts: Tensor, weight: Tensor) -> Tensor:
+    return embedding_bag(rows, table, starts, mode="sum", per_sample_weights=weight, include_last_offset=True)

@@ -1,0 +1,40 @@
+"""The one training loop, and the scikit-learn estimators built on it.
+
+A network is a plain `torch.nn.Module`. An estimator pairs it with the published schedule, scales inputs and labels on
+the training accessions, and follows scikit-learn's conventions (``fit``, ``predict``, ``get_params``, cloning).
+"""
+
+from gi_lib.training.estimators import BMSNNRegressor, GalianaClassifier, GalianaRegressor, GPSNNRegressor
+from gi_lib.training.inputs import Counts, Features, Inputs, SharedCounts, count_inputs, distinct_rows
+from gi_lib.training.loop import (
+    DEVICES,
+    OPTIMISERS,
+    Schedule,
+    masked_mse,
+    predict,
+    resolve_device,
+    train,
+)
+from gi_lib.training.transfer import FineTunedGalianaRegressor, FrozenGalianaRegressor
+
+__all__ = [
+    "DEVICES",
+    "OPTIMISERS",
+    "BMSNNRegressor",
+    "Counts",
+    "Features",
+    "FineTunedGalianaRegressor",
+    "FrozenGalianaRegressor",
+    "GPSNNRegressor",
+    "GalianaClassifier",
+    "GalianaRegressor",
+    "Inputs",
+    "Schedule",
+    "SharedCounts",
+    "count_inputs",
+    "distinct_rows",
+    "masked_mse",
+    "predict",
+    "resolve_device",
+    "train",
+]

@@ -1,0 +1,29 @@
+"""Splits, cross-validation, and the cache of predictions: (models, cohort, split) to one table."""
+
+from gi_lib.validation.audit import find_leaks
+from gi_lib.validation.cross_validation import (
+    COLUMNS,
+    classify_countries,
+    cross_validate,
+    save_predictions,
+)
+from gi_lib.validation.model import INPUTS, Model, model_inputs
+from gi_lib.validation.null import shuffle_labels
+from gi_lib.validation.splits import CountryFolds, Fold, RandomFolds, RegionFolds, Split
+
+__all__ = [
+    "COLUMNS",
+    "INPUTS",
+    "CountryFolds",
+    "Fold",
+    "Model",
+    "RandomFolds",
+    "RegionFolds",
+    "Split",
+    "classify_countries",
+    "cross_validate",
+    "find_leaks",
+    "model_inputs",
+    "save_predictions",
+    "shuffle_labels",
+]

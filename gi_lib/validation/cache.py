@@ -1,0 +1,120 @@
+"""Predictions on disk, named by a hash of everything that they depend on."""
+
+import hashlib
+import inspect
+import json
+import os
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+import filelock
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from gi_lib.datasets.registry import cache_dir
+from gi_lib.training import resolve_device
+from gi_lib.validation.splits import Fold
+
+
+def prediction_key(content: str, inputs: str, estimator: BaseEstimator, fold: Fold) -> str:
+    """Name of one fit's predictions.
+
+    Parameters
+    ----------
+    content
+        Fingerprint of the cohort and of the kind of labels.
+    inputs
+        What the model reads of it.
+    estimator, fold
+        Settings (the seed among them), and who is predicted from whom.
+    """
+    settings = {
+        "cohort": content,
+        "inputs": inputs,
+        "estimator": describe(estimator),
+        "train": hashlib.sha256(fold.train.tobytes()).hexdigest(),
+        "test": hashlib.sha256(fold.test.tobytes()).hexdigest(),
+        "code": _code_version(),
+    }
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:32]
+
+
+WITHOUT_EFFECT = ("progress", "storage")
+"""Settings that change how a fit runs, not what it predicts."""
+
+
+def describe(value: object) -> object:
+    """Class and settings of an estimator as plain JSON, the device as the one that would be used.
+
+    Raises
+    ------
+    ValueError
+        If a setting is of a kind that has no lasting name.
+    """
+    if isinstance(value, BaseEstimator):
+        settings = {
+            name: describe(item)
+            for name, item in value.get_params(deep=False).items()
+            if name not in WITHOUT_EFFECT
+        }
+        if "device" in settings:
+            settings["device"] = resolve_device(settings["device"]).type
+        kind = type(value)
+        if kind.__module__.split(".")[0] not in ("gi_lib", "sklearn"):
+            settings["source"] = inspect.getsource(kind)  # our versions and hashes do not cover it
+        return {kind.__qualname__: settings}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {type(value).__qualname__: {f.name: describe(getattr(value, f.name)) for f in fields(value)}}
+    if isinstance(value, dict):
+        return {str(name): describe(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [describe(item) for item in value]
+    if isinstance(value, np.ndarray):
+        content = "\0".join(value.ravel()).encode() if value.dtype.kind == "U" else value.tobytes()
+        return f"{value.dtype.kind}{value.shape} {hashlib.sha256(content).hexdigest()}"
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, int | float | str | bool | None):
+        return value
+    raise ValueError(
+        f"A model's setting is {value!r}, which has no lasting name to cache by; use cached=False."
+    )
+
+
+@cache
+def _code_version() -> str:
+    """Hash of the sources and package versions that predictions depend on, up to this floor."""
+    root = Path(__file__).parents[1]
+    patterns = ("models/*.py", "training/*.py", "validation/*.py", "encoding/scaling.py", "tuning.py")
+    digest = hashlib.sha256()
+    for source in sorted(path for pattern in patterns for path in root.glob(pattern)):
+        digest.update(source.read_bytes())
+    for package in ("numpy", "scikit-learn", "scipy", "torch", "optuna"):
+        digest.update(version(package).encode())
+    return digest.hexdigest()
+
+
+def cached_predictions(key: str, compute: Callable[[], np.ndarray]) -> np.ndarray:
+    """What an equal fit has left under this name, or else what `compute` gives, kept for the next."""
+    folder = cache_dir() / "predictions" / key[:2]
+    path = folder / f"{key}.npy"
+    folder.mkdir(parents=True, exist_ok=True)
+    # Whoever asks second for the same fit waits here and then reads what the first has written.
+    with filelock.FileLock(path.with_suffix(".lock")):
+        if path.exists():
+            try:
+                return np.load(path, allow_pickle=False)
+            except (ValueError, EOFError, OSError):
+                path.unlink(missing_ok=True)  # damaged on disk: fit again
+        predicted = compute()
+        scratch = path.with_suffix(".tmp")
+        try:
+            with scratch.open("wb") as file:
+                np.save(file, predicted)
+            os.replace(scratch, path)
+        finally:
+            scratch.unlink(missing_ok=True)
+        return predicted
