@@ -10,6 +10,7 @@ import pandas as pd
 
 MEAN_OVER_TRAITS = "mean over traits"
 POOLED, WITHIN = "pooled", "within country"
+NEEDED = ("sample", "trait", "model", "split", "repeat", "observed", "predicted", "country")
 
 
 def correlations(
@@ -51,7 +52,7 @@ def correlations(
     draws, index = bootstrap_correlations(predictions, min_accessions, n_bootstrap, seed)
     tail = (1 - level) / 2
     with np.errstate(all="ignore"):
-        low, high = _quantiles(draws[1:], (tail, 1 - tail))
+        low, high = quantiles(draws[1:], (tail, 1 - tail))
     return index.assign(estimate=draws[0], low=low, high=high)[
         ["model", "trait", "score", "estimate", "low", "high", "countries"]
     ]
@@ -88,23 +89,32 @@ def correlation_differences(
     ValueError
         If there is no such model.
     """
-    for name in (model, other):
-        if name not in set(predictions["model"]):
-            known = ", ".join(predictions["model"].unique())
-            raise ValueError(f"There are no predictions of {name!r}; allowed are {known}.")
+    check_models(predictions, model, other)
     both = predictions[predictions["model"].isin([model, other])]
     draws, index = bootstrap_correlations(both, min_accessions, n_bootstrap, seed)
     ours, theirs = (index.index[index["model"] == name].to_numpy() for name in (model, other))
     difference = draws[:, ours] - draws[:, theirs]
     tail = (1 - level) / 2
-    low, high = _quantiles(difference[1:], (tail, 1 - tail))
+    low, high = quantiles(difference[1:], (tail, 1 - tail))
     table = index.loc[ours, ["trait", "score"]].reset_index(drop=True)
     return table.assign(difference=difference[0], low=low, high=high)
 
 
-def _quantiles(draws: np.ndarray, levels: tuple[float, float]) -> np.ndarray:
-    """Quantiles of each column over the draws in which it is defined; NaN where it never is."""
-    result = np.full((2, draws.shape[1]), np.nan)
+def quantiles(draws: np.ndarray, levels: tuple[float, ...]) -> np.ndarray:
+    """Quantiles of each column over the draws in which it is defined; NaN where it never is.
+
+    Parameters
+    ----------
+    draws : shape (draw, column)
+    levels
+        Between 0 and 1.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (level, column).
+    """
+    result = np.full((len(levels), draws.shape[1]), np.nan)
     defined = ~np.isnan(draws).all(axis=0) if len(draws) else np.zeros(draws.shape[1], bool)
     if defined.any():
         result[:, defined] = np.nanquantile(draws[:, defined], levels, axis=0)
@@ -123,15 +133,10 @@ def bootstrap_correlations(
     index : pandas.DataFrame
         One row per column of `draws`: ``model``, ``trait``, ``score``, ``countries``.
     """
-    if predictions.empty:
-        raise ValueError("The predictions table is empty.")
-    if predictions["split"].nunique() > 1:
-        raise ValueError(
-            f"The table holds several splits ({', '.join(predictions['split'].unique())}); give one."
-        )
+    check_predictions(predictions)
     samples = predictions.drop_duplicates("sample").set_index("sample")["country"].sort_index()
     countries = {name: np.flatnonzero(samples == name) for name in sorted(samples.unique())}
-    weights = _resamples(list(countries.values()), len(samples), n_bootstrap, seed)
+    weights = resamples(list(countries.values()), len(samples), n_bootstrap, seed)
 
     traits = list(predictions["trait"].drop_duplicates())
     draws, index = [], []
@@ -156,8 +161,65 @@ def bootstrap_correlations(
     return np.array(draws).T, pd.DataFrame(index, columns=["model", "trait", "score", "countries"])
 
 
-def _resamples(groups: list[np.ndarray], n_samples: int, n_bootstrap: int, seed: int) -> np.ndarray:
-    """How often each sample occurs in each resample; the first row is the data itself."""
+def check_predictions(predictions: pd.DataFrame, needed: tuple[str, ...] = NEEDED) -> None:
+    """Refuse a table that is empty, lacks a needed column, holds several splits or one prediction twice.
+
+    Raises
+    ------
+    ValueError
+        With a sentence that says which.
+    """
+    if predictions.empty:
+        raise ValueError("The predictions table is empty.")
+    missing = [name for name in needed if name not in predictions]
+    if missing:
+        raise ValueError(
+            f"The predictions table has no column {missing[0]!r}; needed are {', '.join(needed)}."
+        )
+    if predictions["split"].nunique() > 1:
+        raise ValueError(
+            f"The table holds several splits ({', '.join(predictions['split'].unique())}); give one."
+        )
+    twice = predictions.duplicated(["sample", "trait", "model", "repeat"])
+    if twice.any():
+        sample, trait, model, repeat = predictions.loc[
+            twice.to_numpy(), ["sample", "trait", "model", "repeat"]
+        ].iloc[0]
+        raise ValueError(
+            f"Accession {sample} has more than one prediction of {trait} by {model} in repeat {repeat}; "
+            "allowed is one."
+        )
+
+
+def check_models(predictions: pd.DataFrame, *names: str) -> None:
+    """Refuse names that are not in the column ``model``.
+
+    Raises
+    ------
+    ValueError
+        With the allowed names.
+    """
+    known = list(predictions["model"].unique())
+    for name in names:
+        if name not in known:
+            raise ValueError(f"There are no predictions of {name!r}; allowed are {', '.join(known)}.")
+
+
+def resamples(groups: list[np.ndarray], n_samples: int, n_bootstrap: int, seed: int) -> np.ndarray:
+    """How often each accession occurs in each resample, drawn with replacement within groups.
+
+    Parameters
+    ----------
+    groups
+        Indices of the accessions of each country; an accession in none of them counts once in every resample.
+    n_samples, n_bootstrap, seed
+        How many accessions and resamples, and what decides the draws.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (1 + n_bootstrap, n_samples); the first row, all ones, is the data itself.
+    """
     random = np.random.default_rng(seed)
     weights = np.ones((1 + n_bootstrap, n_samples), np.float64)
     for members in groups:
@@ -176,12 +238,7 @@ def _correlate(
     min_accessions: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pooled and within-country draws of one model and repeat, each (draw, trait), and the countries per trait."""
-    wide = table.pivot(index="sample", columns="trait", values=["observed", "predicted"]).reindex(
-        samples.index
-    )
-    observed, predicted = (
-        wide[name].reindex(columns=traits).to_numpy() for name in ("observed", "predicted")
-    )
+    observed, predicted = observed_and_predicted(table, samples.index, traits)
     pooled = weighted_pearson(observed, predicted, weights)
     total, counted = np.zeros_like(pooled), np.zeros(len(traits), int)
     for name, members in countries.items():
@@ -194,6 +251,14 @@ def _correlate(
             counted += enough
     with np.errstate(invalid="ignore"):
         return pooled, total / counted, counted
+
+
+def observed_and_predicted(
+    table: pd.DataFrame, samples: pd.Index, traits: list[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and predictions of one model and repeat, each (sample, trait) in the given order, NaN if absent."""
+    wide = table.pivot(index="sample", columns="trait", values=["observed", "predicted"]).reindex(samples)
+    return tuple(wide[name].reindex(columns=traits).to_numpy() for name in ("observed", "predicted"))
 
 
 def weighted_pearson(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -235,16 +300,56 @@ def country_correlations(predictions: pd.DataFrame, min_accessions: int = 50) ->
     pandas.DataFrame
         Columns ``model``, ``trait``, ``country``, ``n``, ``correlation``; repeats averaged.
     """
-    rows = []
-    keys = ["model", "trait", "country", "repeat"]
-    for (model, trait, country, repeat), table in predictions.groupby(keys, sort=False):
-        if len(table) > min_accessions and country:
-            r = weighted_pearson(
-                table[["observed"]].to_numpy(), table[["predicted"]].to_numpy(), np.ones((1, len(table)))
-            )
-            rows.append((model, trait, country, repeat, len(table), r.item()))
-    table = pd.DataFrame(rows, columns=[*keys, "n", "correlation"])
-    keys.remove("repeat")
-    return table.groupby(keys, sort=False, as_index=False).agg(
+    table = grouped_pearson(predictions, ["model", "trait", "country", "repeat"])
+    table = table[(table["n"] > min_accessions) & (table["country"] != "")]
+    return table.groupby(["model", "trait", "country"], sort=False, as_index=False).agg(
         n=("n", "first"), correlation=("correlation", "mean")
+    )
+
+
+def grouped_pearson(predictions: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Pearson correlation of observed and predicted in every group of rows, all groups at once.
+
+    Parameters
+    ----------
+    predictions
+        With the columns ``observed``, ``predicted`` and those of `keys`. Pairs with a NaN are left out.
+    keys
+        Rows that agree in these columns form a group.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns of `keys`, ``n``, the number of rows with a label, and ``correlation``, by the conventions
+        of `weighted_pearson`. Groups are in the order of their first row.
+    """
+    group = predictions.groupby(keys, sort=False).ngroup().to_numpy()
+    first = np.unique(group, return_index=True)[1]
+    observed = predictions["observed"].to_numpy(float)
+    both = ~np.isnan(observed) & ~np.isnan(predictions["predicted"].to_numpy(float))
+    pairs = predictions.loc[both, ["observed", "predicted"]].to_numpy(float)
+    of_pair = group[both]
+    n_pairs = np.bincount(of_pair, minlength=len(first))
+
+    def mean(values: np.ndarray) -> np.ndarray:
+        return np.bincount(of_pair, values, len(first)) / n_pairs.clip(min=1)
+
+    # Centred first, so that the differences of large sums below keep their precision.
+    x, y = (values - mean(values)[of_pair] for values in pairs.T)
+    mean_x, mean_y = mean(x), mean(y)
+    variances = mean(x**2) - mean_x**2, mean(y**2) - mean_y**2
+    tiny = np.zeros(len(first), bool)
+    for values, variance in ((x, variances[0]), (y, variances[1])):
+        largest = np.zeros(len(first))
+        np.maximum.at(largest, of_pair, values**2)
+        tiny |= variance <= 1e-12 * largest
+    with np.errstate(invalid="ignore", divide="ignore"):
+        r = (mean(x * y) - mean_x * mean_y) / np.sqrt(variances[0] * variances[1])
+    return (
+        predictions.iloc[first][keys]
+        .reset_index(drop=True)
+        .assign(
+            n=np.bincount(group, ~np.isnan(observed), len(first)).astype(int),
+            correlation=np.where(n_pairs == 0, np.nan, np.where(tiny, 0.0, r)),
+        )
     )
