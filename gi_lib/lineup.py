@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from gi_lib.datasets.cohort import MISSING_DOSAGE
-from gi_lib.datasets.pathways import Edges
+from gi_lib.datasets.pathways import THIN_GO, Edges, connect, load_pathways, resolve_pathways
 from gi_lib.models import GBLUP, CountryMean, gblup_with_gps, map_neighbours, ridge, ridge_on_components
 from gi_lib.training import (
     BMSNNRegressor,
@@ -20,6 +20,29 @@ from gi_lib.training import (
     GPSNNRegressor,
 )
 from gi_lib.validation import Model
+
+
+def pathway_layers(cohort: xr.Dataset, pathways: str = "auto") -> tuple[Edges, ...]:
+    """The sparse layer of BMSNN on a cohort: its genes connected with pathways.
+
+    Parameters
+    ----------
+    cohort
+        Gives the genes, and the simulated pathways where it has them.
+    pathways
+        One of `gi_lib.datasets.pathways.PATHWAYS`, or ``auto``. GO is thinned to about as many terms as there are bins
+        in MapMan.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown, or no gene of the cohort has a pathway.
+    DataUnavailable
+        If the file of a real annotation cannot be had.
+    """
+    name = resolve_pathways(pathways, cohort)
+    thin = THIN_GO if name == "GO" else {}
+    return (connect(cohort["gene"].values, load_pathways(name, cohort), **thin),)
 
 
 def published_models(

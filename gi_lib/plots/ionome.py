@@ -66,6 +66,7 @@ def radar(
         ax.plot(np.linspace(0, 2 * np.pi, 200), np.zeros(200), color="0.4", linewidth=0.8)  # no correlation
         ax.set_xticks(angle, table.index, fontsize=8)
         ax.set_theta_zero_location("N")
+        ax.set_rlabel_position(90 / len(table))  # between two spokes
         ax.tick_params(axis="y", labelsize=7)
         ax.set_title(title, pad=16)
         ax.grid(alpha=0.4)
@@ -83,9 +84,26 @@ def performance_by_parameters(table: pd.DataFrame, ylabel: str = "correlation wi
         last. A model without a number of parameters is drawn as a horizontal line.
     """
     data = list(table["data"].drop_duplicates())
-    fig, axes = plt.subplots(1, len(data), figsize=(4.2 * len(data) + 1.8, 3.8), sharex=True, squeeze=False)
-    for ax, name in zip(axes[0], data, strict=True):
-        for row in table[table["data"] == name].itertuples():
+    n_columns = min(2, len(data))
+    n_rows = -(-len(data) // n_columns)
+    fig, axes = plt.subplots(
+        n_rows,
+        n_columns,
+        figsize=(3.6 * n_columns + 1.8, 2.9 * n_rows),
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+    )
+    for ax, name in zip(axes.flat, data, strict=False):
+        panel = table[table["data"] == name]
+        # Models of the same size stand side by side.
+        beside = (
+            panel.groupby("parameters").cumcount()
+            - panel.groupby("parameters")["model"].transform("size") / 2
+            + 0.5
+        )
+        panel = panel.assign(parameters=panel["parameters"] * 1.12**beside)
+        for row in panel.itertuples():
             colour, line = MODEL_STYLES[row.model]
             if np.isnan(row.parameters):
                 ax.axhline(row.estimate, color=colour, linestyle=line, linewidth=1.2, label=row.model)
@@ -94,9 +112,17 @@ def performance_by_parameters(table: pd.DataFrame, ylabel: str = "correlation wi
             marker = "o" if line == "-" else "s"
             ax.errorbar(row.parameters, row.estimate, interval, fmt=marker, color=colour, label=row.model)
         ax.axhline(0, color="black", linewidth=0.8)
-        ax.set(xscale="log", xlabel="trainable parameters", title=name)
-    axes[0, 0].set_ylabel(ylabel)
-    axes[0, -1].legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8)
+        ax.set(xscale="log", title=name)
+    for ax in axes.flat[len(data) :]:
+        ax.axis("off")
+    fig.supxlabel("trainable parameters", fontsize=10)
+    fig.supylabel(ylabel, fontsize=10)
+    handles = {
+        label: handle
+        for ax in axes.flat
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
+    }
+    fig.legend(handles.values(), handles.keys(), loc="outside right center", fontsize=8)
     return fig
 
 
@@ -116,7 +142,7 @@ def best_predicted(predictions: pd.DataFrame, cells: pd.DataFrame, n_columns: in
         chosen = (predictions["trait"] == cell.trait) & (predictions["country"] == cell.country)
         points = predictions[chosen]
         colour = COUNTRY_COLOURS.get(cell.country, OTHER_COUNTRIES)
-        ax.scatter(points["predicted"], points["observed"], s=8, color=colour, linewidth=0, alpha=0.8)
+        ax.scatter(points["predicted"], points["observed"], s=10, color=colour, linewidth=0)
         ax.set_title(
             f"{cell.trait}\n{cell.country}, r = {cell.correlation:.2f}".replace("-", "−"), fontsize=8
         )
