@@ -162,7 +162,7 @@ _READERS = {
 
 def _recipe(name: str) -> str:
     """Hash of the code and the data that a cohort is made from."""
-    sources = [CODE / "datasets/cohort.py", CODE / "datasets/simulate.py"]
+    sources = [CODE / "datasets/cohort.py", *(CODE / "datasets/simulate").glob("*.py")]
     if name != "simulated":
         sources += [
             *CODE.glob("encoding/*.py"),

@@ -8,8 +8,8 @@ import pytest
 import statsmodels.formula.api as smf
 import xarray as xr
 
-from gi_lib.datasets import simulate
 from gi_lib.datasets.cohort import VARIANT_TYPES, fingerprint, open_cohort, save_cohort, validate_cohort
+from gi_lib.datasets.simulate import genomes as simulation
 from gi_lib.datasets.simulate import (
     keep_replicates,
     scatter_countries,
@@ -19,7 +19,7 @@ from gi_lib.datasets.simulate import (
     simulate_traits,
 )
 
-TINY = simulate.Size(samples=40, genes=20, markers=50, source_traits=0)
+TINY = simulation.Size(samples=40, genes=20, markers=50, source_traits=0)
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def cohort() -> xr.Dataset:
 
 @pytest.fixture
 def tiny(monkeypatch) -> xr.Dataset:
-    monkeypatch.setitem(simulate.SCALES, "tiny", TINY)
+    monkeypatch.setitem(simulation.SCALES, "tiny", TINY)
     return simulate_genomes("tiny", seed=3)
 
 
@@ -88,7 +88,7 @@ def test_same_seed_same_arrays(cohort, tiny):
 
 
 def test_countries_at_paper_scale_have_the_sizes_of_the_paper():
-    country, latitude, longitude = simulate._places(simulate.SCALES["paper"], seed=1)
+    country, latitude, longitude = simulation._places(simulation.SCALES["paper"], seed=1)
     sizes = {"SWE": 243, "ESP": 180, "USA": 123, "GER": 118, "ITA": 73, "UK": 69, "RUS": 60}
     assert len(country) == 998
     assert {label: int((country == label).sum()) for label in sizes} == sizes
@@ -96,11 +96,11 @@ def test_countries_at_paper_scale_have_the_sizes_of_the_paper():
 
 
 def test_genes_are_cut_into_pieces_as_they_should_be():
-    annotation = simulate._draw_annotation(np.random.default_rng(1), 3_000)
+    annotation = simulation._draw_annotation(np.random.default_rng(1), 3_000)
     length = np.diff(annotation.end, prepend=0)
     assert (length >= 0).all() and (np.diff(annotation.gene) >= 0).all()
     assert 4_000 < annotation.end[-1] / 3_000 < 4_700
-    code = {name: annotation.kind == number for name, number in simulate.TYPE.items()}
+    code = {name: annotation.kind == number for name, number in simulation.TYPE.items()}
     assert set(length[code["splicing"] | code["ncRNA splicing"]]) == {2}
     assert length[code["upstream"] | code["downstream"]].max() == 1_000
     assert length[code["intronic"] | code["ncRNA intronic"]].min() > 50
@@ -110,24 +110,24 @@ def test_genes_are_cut_into_pieces_as_they_should_be():
     for gene in range(50):
         here = np.flatnonzero(annotation.gene == gene)
         kinds = annotation.kind[here]
-        outside = np.isin(kinds, [simulate.TYPE[k] for k in ("upstream", "downstream", "intergenic")])
+        outside = np.isin(kinds, [simulation.TYPE[k] for k in ("upstream", "downstream", "intergenic")])
         body = here[~outside]
         assert np.array_equal(body, np.arange(body[0], body[-1] + 1))  # one block, flanks outside it
         assert annotation.gene_start[gene] == annotation.end[body[0] - 1]
         assert annotation.gene_end[gene] == annotation.end[body[-1]] - 1
-        up, down = (int(np.flatnonzero(kinds == simulate.TYPE[k])[0]) for k in ("upstream", "downstream"))
+        up, down = (int(np.flatnonzero(kinds == simulation.TYPE[k])[0]) for k in ("upstream", "downstream"))
         if gene not in without_protein:
-            utr5, utr3 = (int(np.flatnonzero(kinds == simulate.TYPE[k])[0]) for k in ("UTR5", "UTR3"))
+            utr5, utr3 = (int(np.flatnonzero(kinds == simulation.TYPE[k])[0]) for k in ("UTR5", "UTR3"))
             assert up < utr5 < utr3 < down or down < utr3 < utr5 < up
 
 
 def test_counts_equal_a_loop_over_variants(tiny):
     expected = np.zeros(tiny["counts"].shape, dtype=int)
     n_variants, first = 0, 0
-    for annotation, trees, draws in simulate._chromosomes(TINY, seed=3):
+    for annotation, trees, draws in simulation._chromosomes(TINY, seed=3):
         for variant, draw in zip(trees.variants(), draws, strict=True):
             genotype = variant.genotypes
-            gene, kind = simulate.annotate_sites(
+            gene, kind = simulation.annotate_sites(
                 annotation,
                 np.array([int(variant.site.position)]),
                 np.array([np.mean(genotype)]),
@@ -145,18 +145,18 @@ def test_counts_equal_a_loop_over_variants(tiny):
 
 def test_reference_has_no_variants_against_itself():
     """A twin of the reference, made by deleting the sites where they differ, counts zero."""
-    annotation, trees, draws = next(simulate._chromosomes(TINY, seed=3))
+    annotation, trees, draws = next(simulation._chromosomes(TINY, seed=3))
     genotypes = trees.genotype_matrix()
     differs = genotypes[:, 0] != genotypes[:, -1]
     twin = trees.delete_sites(np.flatnonzero(differs))
     counts = np.zeros((TINY.samples, len(annotation.gene_start), len(VARIANT_TYPES)), dtype=np.uint16)
-    simulate._count_variants(twin, annotation, draws[~differs], counts, spacing=100)
+    simulation._count_variants(twin, annotation, draws[~differs], counts, spacing=100)
     assert counts[0].sum() == 0
     assert counts[1:].sum() > 0
 
 
 def test_blocks_of_sites_do_not_matter(tiny, monkeypatch):
-    monkeypatch.setattr(simulate, "SITES_PER_BLOCK", 37)
+    monkeypatch.setattr(simulation, "SITES_PER_BLOCK", 37)
     xr.testing.assert_identical(simulate_genomes("tiny", seed=3), tiny)
 
 
@@ -210,21 +210,21 @@ def test_disruptive_types_are_rare(cohort):
 
 
 def test_selection_thins_common_disruptive_variants():
-    annotation = simulate.Annotation(
-        np.array([10]), np.array([0]), np.array([simulate.CODING]), np.array([0]), np.array([9])
+    annotation = simulation.Annotation(
+        np.array([10]), np.array([0]), np.array([simulation.CODING]), np.array([0]), np.array([9])
     )
     draws = np.random.default_rng(0).random((200_000, 3))
     position = np.zeros(len(draws), dtype=int)
 
     def kept(frequency: float, name: str) -> int:
-        gene, kind = simulate.annotate_sites(annotation, position, np.full(len(draws), frequency), draws)
+        gene, kind = simulation.annotate_sites(annotation, position, np.full(len(draws), frequency), draws)
         assert set(gene) == {0}
-        return int((kind == simulate.TYPE[name]).sum())
+        return int((kind == simulation.TYPE[name]).sum())
 
     assert kept(0.5, "stopgain") < 0.05 * kept(0.0, "stopgain")
     assert 0.2 * kept(0.0, "nonsynonymous") < kept(0.5, "nonsynonymous") < 0.3 * kept(0.0, "nonsynonymous")
     assert kept(0.5, "synonymous") == kept(0.0, "synonymous")
-    expected = len(draws) * (1 - simulate.INDEL_SHARE) * simulate.SNP_CONSEQUENCES["synonymous"]
+    expected = len(draws) * (1 - simulation.INDEL_SHARE) * simulation.SNP_CONSEQUENCES["synonymous"]
     assert kept(0.0, "synonymous") == pytest.approx(expected, rel=0.02)
 
 
