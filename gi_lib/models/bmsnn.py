@@ -4,12 +4,11 @@ Raimondi et al. 2024, *Biologically meaningful sparse layers for genome interpre
 numbers of parameters leave no room for a layer normalisation over the genes.
 """
 
-import itertools
 from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from gi_lib.datasets.pathways import Edges
+from gi_lib.datasets.pathways import Edges, chain
 from gi_lib.models.galiana import GeneEncoder
 from gi_lib.models.sparse import SparseLinear
 
@@ -46,12 +45,7 @@ class BMSNN(nn.Module):
         encoder_hidden: int = 50,
     ):
         super().__init__()
-        for below, above in itertools.pairwise(layers):
-            if list(below.target_names) != list(above.source_names):
-                raise ValueError(
-                    f"A layer ends in {below.n_targets} units and the next starts from {above.n_sources}, or from "
-                    "others; the targets of a layer must be the sources of the next, in the same order."
-                )
+        chain(*layers)  # refuses layers that do not fit on each other
         self.encoder = GeneEncoder(n_variant_types, encoder_hidden)
         self.sparse = nn.ModuleList(
             nn.Sequential(SparseLinear(edges), nn.LayerNorm(edges.n_targets), nn.Tanh()) for edges in layers

@@ -156,7 +156,7 @@ def test_bmsnn_computes_its_equations_through_two_sparse_layers():
 def test_layers_that_do_not_fit_on_each_other_are_refused():
     lower = Edges(np.array([0]), np.array([0]), names("g", 4), names("h", 3))
     upper = Edges(np.array([0]), np.array([0]), names("other", 3), names("p", 2))
-    with pytest.raises(ValueError, match="the targets of a layer must be the sources of the next"):
+    with pytest.raises(ValueError, match="Layers 1 and 2 do not fit"):
         BMSNN([lower, upper], n_outputs=1)
 
 
