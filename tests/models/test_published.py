@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from gi_lib.datasets.pathways import Edges
 
+from gi_lib.datasets.pathways import Edges
 from gi_lib.models import (
     BMSNN,
     GPSNN,

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from gi_lib.datasets.pathways.r_data import data_frame, read_rda
 
+from gi_lib.datasets.pathways.r_data import data_frame, read_rda
 from gi_lib.datasets.registry import DataUnavailable, fetch
 
 GO_FILE = "arabidopsis/ulg.rda"
