@@ -9,6 +9,7 @@ and gradients. The packages `kpnn2` and `binn` are compared if they are installe
 
 import argparse
 import importlib.util
+import json
 import resource
 import subprocess
 import sys
@@ -19,9 +20,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from gi_lib.datasets.pathways import Edges
 from torch import Tensor, nn
 
+from gi_lib.datasets.pathways import Edges
 from gi_lib.models import SparseLinear
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "benchmarks" / "sparse_layer.csv"
@@ -199,7 +200,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.only:
         way, batch = arguments.only
-        print(pd.Series(measure(way, int(batch), arguments.repeats)).to_json())
+        print(json.dumps(measure(way, int(batch), arguments.repeats)))
         return
     rows = []
     for batch in arguments.batch:
@@ -217,7 +218,7 @@ def main() -> None:
                 str(batch),
             ]
             output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-            rows.append(pd.read_json(f"[{output}]").iloc[0])
+            rows.append(json.loads(output))
     table = pd.DataFrame(rows)
     step = table["forward_ms"] + table["backward_ms"]
     of_ours = step[table["way"] == OURS].set_axis(table["batch"][table["way"] == OURS])

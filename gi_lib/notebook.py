@@ -214,14 +214,15 @@ class Run:
         _write(self.folder / f"{name}.csv", text)
         return table
 
-    def recorded(self, name: str) -> pd.DataFrame:
-        """All recorded tables of this notebook with this name, with the marks ``cohort``,
-        ``scale``, ``data``, ``commit``, ``device`` and ``recorded`` (a date).
+    def recorded(self, name: str, notebook: str | None = None) -> pd.DataFrame:
+        """All recorded tables of this notebook, or of another, with this name.
+
+        They get the marks ``cohort``, ``scale``, ``data``, ``commit``, ``device`` and ``recorded`` (a date).
 
         Recorded runs stand in ``results/<notebook>/<cohort>-<scale>/``; the table is empty if there are none.
         """
         tables = []
-        for path in sorted((REPOSITORY / "results" / self.name).glob(f"*/{name}.csv")):
+        for path in sorted((REPOSITORY / "results" / (notebook or self.name)).glob(f"*/{name}.csv")):
             provenance = json.loads((path.parent / "provenance.json").read_text())
             table = pd.read_csv(path, keep_default_na=False, na_values=[""])
             cohort, scale = path.parent.name.rsplit("-", 1)
@@ -278,13 +279,15 @@ def enough_accessions(cohort: xr.Dataset, asked: int = 0) -> int:
 
 
 def compare(difference: float, low: float, high: float, other: str) -> str:
-    """What a paired difference says: ``ahead of X``, ``behind X`` or ``not told apart from X``.
+    """What a paired difference says: ``ahead of X``, ``behind X``, ``not told apart from X``; of NaN, that it is none.
 
     Examples
     --------
     >>> compare(0.04, 0.01, 0.07, "ridge")
     'ahead of ridge by 0.04 [0.01, 0.07]'
     """
+    if math.isnan(low) or math.isnan(high):
+        return f"too few accessions to compare with {other}"
     size = (
         interval(abs(difference), *sorted((abs(low), abs(high))))
         if low * high > 0

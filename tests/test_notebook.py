@@ -269,6 +269,9 @@ def test_recorded_tables_are_marked_with_where_they_come_from(namespace, monkeyp
     assert set(table["recorded"]) == {"2024-05-01"}
     assert table["country"].iloc[0] == "NA"  # a name, not a missing value
     assert table["r"].isna().tolist() == [False, True] * 2
+    elsewhere = notebook.start("verdict", namespace)
+    assert elsewhere.recorded("scores").empty
+    pd.testing.assert_frame_equal(elsewhere.recorded("scores", "galiana"), table)
 
 
 def test_without_recorded_runs_the_table_is_empty(namespace, monkeypatch, tmp_path):
