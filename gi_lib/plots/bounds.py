@@ -163,7 +163,7 @@ def estimated_bounds(table: pd.DataFrame, level: float = 0.95) -> Figure:
     """
     panels, designs = (list(table[name].drop_duplicates()) for name in ("panel", "design"))
     fig, axes = plt.subplots(
-        1, len(panels), figsize=(3.1 * len(panels) + 1.9, 3.4), sharey=True, squeeze=False
+        1, len(panels), figsize=(2.9 * len(panels) + 0.3, 3.6), sharey=True, squeeze=False
     )
     replicates = np.sort(table["n_replicates"].unique())
     offsets = np.linspace(-0.24, 0.24, len(designs)) if len(designs) > 1 else [0.0]
@@ -184,7 +184,7 @@ def estimated_bounds(table: pd.DataFrame, level: float = 0.95) -> Figure:
         ax.hlines(true, x - 0.42, x + 0.42, color="black", linewidth=1.4, label="true bound")
         ax.set(xticks=x, xticklabels=replicates, xlabel="replicates", title=panel)
     axes[0, 0].set(ylabel="estimated bound", ylim=(-0.03, 1.0))
-    axes[0, -1].legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8)
+    fig.legend(*axes[0, -1].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=9)
     return fig
 
 
@@ -203,7 +203,7 @@ def chance_to_cross(table: pd.DataFrame, column: str = "exceeds") -> Figure:
     shares = np.sort(table["share"].unique())
     colours = sns.color_palette("crest", len(shares))
     fig, axes = plt.subplots(
-        1, len(designs), figsize=(3.1 * len(designs) + 1.7, 3.3), sharey=True, squeeze=False
+        1, len(designs), figsize=(2.9 * len(designs) + 0.3, 3.6), sharey=True, squeeze=False
     )
     for ax, design in zip(axes[0], designs, strict=True):
         for share, colour in reversed([*zip(shares, colours, strict=True)]):
@@ -215,9 +215,9 @@ def chance_to_cross(table: pd.DataFrame, column: str = "exceeds") -> Figure:
         ax.set(xlabel="true bound", title=design, xlim=(0, 1))
     axes[0, 0].set(ylabel="chance to exceed", ylim=(-0.02, 0.65))
     axes[0, 0].yaxis.set_major_formatter(PercentFormatter(1))
-    axes[0, -1].legend(
-        loc="center left", bbox_to_anchor=(1, 0.5), title="model's share\nof the bound", fontsize=8
-    )
+    handles, labels = axes[0, -1].get_legend_handles_labels()
+    title = "correlation of the model with the true values"
+    fig.legend(handles, labels, loc="outside lower center", ncols=len(labels), title=title, fontsize=9)
     return fig
 
 

@@ -32,7 +32,8 @@ def genome_tracks(
     chromosome, start
         Shape (gene,): name of the chromosome, and position on it.
     marked
-        Genes to colour, by index, and a label to write at each, or an empty one.
+        Genes to colour, by index, and a label to write at each, or an empty one. Of close neighbours only the first gets
+        its label.
     ylabels
         Title to label of the vertical axis.
     threshold
@@ -45,14 +46,16 @@ def genome_tracks(
     fig, axes = plt.subplots(
         len(tracks), 1, figsize=(8.4, 1.45 * len(tracks) + 0.6), sharex=True, squeeze=False
     )
-    chosen = np.array([*marked], int)
+    chosen = np.array(sorted(marked, key=lambda gene: place[gene]), int)
+    apart = np.diff(place[chosen], prepend=-len(place)) > 0.02 * len(place)  # labels would overlap otherwise
+    labels = {gene: marked[gene] for gene in chosen[apart]}
     size = 9 if len(place) < 2000 else 3
     for ax, (title, values) in zip(axes[:, 0], tracks.items(), strict=True):
         for parity, colour in enumerate(GENE_COLOURS):
             own = code % 2 == parity
             ax.scatter(place[own], values[own], s=size, color=colour, linewidth=0)
         ax.scatter(place[chosen], values[chosen], s=22, color=CAUSAL_COLOUR, linewidth=0, zorder=3)
-        for gene, label in marked.items():
+        for gene, label in labels.items():
             if label and np.isfinite(values[gene]):
                 ax.annotate(
                     label, (place[gene], values[gene]), (0, 4), textcoords="offset points", fontsize=7, ha="center"

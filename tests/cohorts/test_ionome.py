@@ -542,8 +542,8 @@ def test_genomes_of_other_accessions_are_refused(mirror, no_encoding):
     ("name", "content", "sentence"),
     [
         (FASTA, b"\x1f\x8bnonsense", "is no FASTA file, or damaged"),
-        (FASTA, gzip.compress(b"no sequence at all\n"), "is no FASTA file, or damaged"),
-        (FASTA, gzip.compress(b">1\nACGT\n>2\nACGT\n"), "is this the right reference?"),
+        (FASTA, gzip.compress(b"no sequence at all\n", mtime=0), "is no FASTA file, or damaged"),
+        (FASTA, gzip.compress(b">1\nACGT\n>2\nACGT\n", mtime=0), "is this the right reference?"),
         (GENOMES, b"no variants", "is not a VCF"),
     ],
 )
