@@ -32,8 +32,8 @@ def genome_tracks(
     chromosome, start
         Shape (gene,): name of the chromosome, and position on it.
     marked
-        Genes to colour, by index, and a label to write at each, or an empty one. Of close neighbours only the first gets
-        its label.
+        Genes to colour, by index, and a label to write at each, or an empty one. Of close neighbours only the first
+        gets its label.
     ylabels
         Title to label of the vertical axis.
     threshold
@@ -68,6 +68,7 @@ def genome_tracks(
     middles = [place[code == i].mean() for i in range(len(names))]
     axes[-1, 0].set_xticks(middles, [f"chr. {name}" for name in names])
     axes[-1, 0].tick_params(axis="x", length=0)
+    axes[-1, 0].margins(x=0.01)
     return fig
 
 
