@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from gi_lib.datasets.pathways import Edges
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gi_lib.datasets.pathways import Edges
 from gi_lib.models import SparseLinear, count_parameters
 
 pytestmark = pytest.mark.usefixtures("one_thread")
