@@ -14,7 +14,7 @@ import json
 import math
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -25,6 +25,7 @@ import pandas as pd
 import torch
 import xarray as xr
 from IPython.display import HTML, display
+from myst_nb import glue
 
 from gi_lib import plots
 from gi_lib.cohorts import COHORTS, SCALES, CohortError, is_own, load_cohort, resolve_cohort
@@ -355,9 +356,54 @@ def interval(estimate: float, low: float, high: float, digits: int = 2) -> str:
     """
     if math.isnan(estimate):
         return "–"
-    return f"{estimate:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]".replace(
-        "-", "−"
-    )  # a true minus sign
+    return f"{number(estimate, digits)} [{number(low, digits)}, {number(high, digits)}]"
+
+
+def number(value: float, digits: int = 2) -> str:
+    """A number with a true minus sign; a dash where there is none.
+
+    Examples
+    --------
+    >>> number(-0.214), number(-0.001), number(float("nan"))
+    ('−0.21', '0.00', '–')
+    """
+    if math.isnan(value):
+        return "–"
+    text = f"{value:,.{digits}f}"
+    if float(text.replace(",", "")) == 0:
+        text = text.lstrip("-")
+    return text.replace("-", "−")
+
+
+def percent(share: float, digits: int = 0) -> str:
+    """A share in percent.
+
+    Examples
+    --------
+    >>> percent(0.4712)
+    '47 %'
+    """
+    return "–" if math.isnan(share) else f"{number(100 * share, digits)} %"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence.
+
+    Examples
+    --------
+    >>> listed(["Na23", "K39", "Ca43"]), listed([])
+    ('Na23, K39 and Ca43', 'none')
+    """
+    names = [str(name) for name in names]
+    if not names:
+        return "none"
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def say(**values: object) -> None:
+    """Give numbers and words to the text, which shows them by ``{glue:text}`NAME```."""
+    for name, value in values.items():
+        glue(name, value, display=False)
 
 
 @functools.cache

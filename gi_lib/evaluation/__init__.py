@@ -18,6 +18,7 @@ from gi_lib.evaluation.correlation import (
     correlation_differences,
     correlations,
     country_correlations,
+    within_folds,
 )
 from gi_lib.evaluation.paradox import classify_paradox, decompose_correlations, vertical_lines
 from gi_lib.evaluation.structure import variance_between_countries
@@ -59,4 +60,5 @@ __all__ = [
     "upper_bounds",
     "variance_between_countries",
     "vertical_lines",
+    "within_folds",
 ]

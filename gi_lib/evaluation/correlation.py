@@ -100,6 +100,31 @@ def correlation_differences(
     return table.assign(difference=difference[0], low=low, high=high)
 
 
+def within_folds(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Labels and predictions as deviations from their means over the accessions of one country in one fold.
+
+    What a fold's model has in common for all accessions of a country, such as the level it predicts them at, then
+    neither helps nor harms a correlation. The models of different folds differ in level, a country mean that leaves
+    out the accessions to be predicted most of all.
+
+    Parameters
+    ----------
+    predictions
+        A predictions table (`gi_lib.validation.COLUMNS`).
+
+    Returns
+    -------
+    pandas.DataFrame
+        The table with ``observed`` and ``predicted`` replaced.
+    """
+    unit = ["model", "trait", "split", "repeat", "fold", "country"]
+    means = predictions.groupby(unit)[["observed", "predicted"]].transform("mean")
+    return predictions.assign(
+        observed=predictions["observed"] - means["observed"],
+        predicted=predictions["predicted"] - means["predicted"],
+    )
+
+
 def quantiles(draws: np.ndarray, levels: tuple[float, ...]) -> np.ndarray:
     """Quantiles of each column over the draws in which it is defined; NaN where it never is.
 

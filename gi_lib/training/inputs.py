@@ -36,18 +36,13 @@ class Counts:
 
     def __init__(self, counts: np.ndarray, scaler: CountScaler, device: torch.device):
         self.counts = torch.as_tensor(counts, device=device)
-        self.scaler = scaler
-        self.mean = torch.as_tensor(scaler.mean_, device=device)
-        self.scale = torch.as_tensor(scaler.scale_, device=device)
+        self.scaled = _Scaled(scaler, device)
 
     def __len__(self) -> int:
         return len(self.counts)
 
     def __getitem__(self, batch: Tensor) -> tuple[Tensor, ...]:
-        counts = self.counts[batch].float()
-        if self.scaler.scaling == "frequency":
-            return (counts / counts.sum(dim=-1, keepdim=True).clamp(min=1),)
-        return ((counts - self.mean) / self.scale,)
+        return (self.scaled(self.counts[batch]),)
 
 
 class SharedCounts:
@@ -58,14 +53,34 @@ class SharedCounts:
     """
 
     def __init__(self, rows: np.ndarray, row: np.ndarray, scaler: CountScaler, device: torch.device):
-        self.rows = torch.as_tensor(scaler.transform(rows), dtype=torch.float32, device=device)
+        self.rows = torch.as_tensor(rows, device=device)
         self.row = torch.as_tensor(row, device=device)
+        self.scaled = _Scaled(scaler, device)
 
     def __len__(self) -> int:
         return len(self.row)
 
     def __getitem__(self, batch: Tensor) -> tuple[Tensor, ...]:
-        return self.rows, self.row[batch].long()
+        row = self.row[batch].long()
+        occurs = torch.zeros(len(self.rows), dtype=torch.bool, device=row.device)
+        occurs[row.flatten()] = True
+        place = occurs.cumsum(0) - 1  # among the rows that occur in this batch
+        return self.scaled(self.rows[occurs]), place[row]
+
+
+class _Scaled:
+    """A fitted `CountScaler` on the device."""
+
+    def __init__(self, scaler: CountScaler, device: torch.device):
+        self.frequency = scaler.scaling == "frequency"
+        self.mean = torch.as_tensor(scaler.mean_, device=device)
+        self.scale = torch.as_tensor(scaler.scale_, device=device)
+
+    def __call__(self, counts: Tensor) -> Tensor:
+        counts = counts.float()
+        if self.frequency:
+            return counts / counts.sum(dim=-1, keepdim=True).clamp(min=1)
+        return (counts - self.mean) / self.scale
 
 
 def distinct_rows(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -80,7 +95,14 @@ def distinct_rows(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     rows : shape (row, variant_type)
     row : shape (sample, gene), int32
         ``rows[row]`` equals `counts`.
+
+    Raises
+    ------
+    ValueError
+        If the counts are no unsigned integers.
     """
+    if counts.dtype.kind != "u":
+        raise ValueError(f"counts are of type {counts.dtype}; they must be unsigned integers.")
     flat = counts.reshape(-1, counts.shape[-1])
     filled = np.flatnonzero(flat.any(axis=1))  # most genes of most accessions are empty
     code = np.zeros(len(filled), np.int64)
@@ -94,8 +116,14 @@ def distinct_rows(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def count_inputs(counts: np.ndarray, scaler: CountScaler, device: torch.device, batch_size: int) -> Inputs:
-    """Hold counts in whichever form makes G cheaper: shared rows if they are few, else one by one."""
+    """Hold counts in whichever form makes G cheaper: shared rows if a batch has few kinds, else one by one.
+
+    Counts that somebody has scaled already are no integers, and are held one by one.
+    """
+    if counts.dtype.kind != "u":
+        return Counts(counts, scaler, device)
     rows, row = distinct_rows(counts)
-    if len(rows) < batch_size * counts.shape[1] / 2:
+    first = row[:batch_size]
+    if len(np.unique(first)) < first.size / 2:
         return SharedCounts(rows, row, scaler, device)
     return Counts(counts, scaler, device)

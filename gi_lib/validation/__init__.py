@@ -9,7 +9,16 @@ from gi_lib.validation.cross_validation import (
 )
 from gi_lib.validation.model import INPUTS, Model, model_inputs
 from gi_lib.validation.null import shuffle_labels
-from gi_lib.validation.splits import CountryFolds, Fold, RandomFolds, RegionFolds, Split
+from gi_lib.validation.splits import (
+    CountryFolds,
+    Fold,
+    RandomFolds,
+    RegionFolds,
+    SameSizes,
+    Split,
+    WithoutRelatives,
+    identity_by_state,
+)
 
 __all__ = [
     "COLUMNS",
@@ -19,10 +28,13 @@ __all__ = [
     "Model",
     "RandomFolds",
     "RegionFolds",
+    "SameSizes",
     "Split",
+    "WithoutRelatives",
     "classify_countries",
     "cross_validate",
     "find_leaks",
+    "identity_by_state",
     "model_inputs",
     "save_predictions",
     "shuffle_labels",

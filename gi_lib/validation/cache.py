@@ -64,7 +64,7 @@ def describe(value: object) -> object:
             settings["device"] = resolve_device(settings["device"]).type
         kind = type(value)
         if kind.__module__.split(".")[0] not in ("gi_lib", "sklearn"):
-            settings["source"] = inspect.getsource(kind)  # our versions and hashes do not cover it
+            settings["source"] = _source(kind)  # our versions and hashes do not cover it
         return {kind.__qualname__: settings}
     if is_dataclass(value) and not isinstance(value, type):
         return {type(value).__qualname__: {f.name: describe(getattr(value, f.name)) for f in fields(value)}}
@@ -82,6 +82,16 @@ def describe(value: object) -> object:
     raise ValueError(
         f"A model's setting is {value!r}, which has no lasting name to cache by; use cached=False."
     )
+
+
+def _source(kind: type) -> str:
+    try:
+        return inspect.getsource(kind)
+    except (OSError, TypeError):
+        raise ValueError(
+            f"The source of the class {kind.__name__} cannot be read, so nothing says when it has changed; define it "
+            "in a file, or use cached=False."
+        ) from None
 
 
 @cache

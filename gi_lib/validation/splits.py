@@ -1,5 +1,6 @@
 """Which accessions are predicted from which others."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,6 +10,7 @@ import xarray as xr
 from sklearn.cluster import KMeans
 from sklearn.model_selection import GroupKFold, KFold
 
+from gi_lib.datasets.cohort import MISSING_DOSAGE
 from gi_lib.models.baselines import UnitSphere
 
 
@@ -109,6 +111,99 @@ class RegionFolds:
         regions = self.regions(cohort)
         _check_splits(self.n_splits, len(np.unique(regions)), "regions")
         yield from _grouped(regions, self.n_splits, self.n_repeats, self.seed)
+
+
+@dataclass(frozen=True)
+class SameSizes:
+    """Random folds as large as those of another split: what is left of a difference that its sizes explain.
+
+    Parameters
+    ----------
+    like
+        The other split.
+    """
+
+    like: Split
+    seed: int = 1
+    name: str = "random, same sizes"
+
+    def folds(self, cohort: xr.Dataset) -> Iterator[Fold]:
+        """All folds of all repeats; every accession is in the test part once per repeat."""
+        everybody = np.arange(cohort.sizes["sample"])
+        for repeat, folds in itertools.groupby(self.like.folds(cohort), lambda fold: fold.repeat):
+            ends = np.cumsum([len(fold.test) for fold in folds])[:-1]
+            order = np.random.default_rng([self.seed, repeat]).permutation(everybody)
+            for number, test in enumerate(np.split(order, ends)):
+                yield Fold(repeat, number, np.setdiff1d(everybody, test), np.sort(test))
+
+
+@dataclass(frozen=True)
+class WithoutRelatives:
+    """Folds whose training parts lack the nearest relatives of the accessions to be predicted.
+
+    Parameters
+    ----------
+    of
+        The split whose folds are thinned.
+    n_relatives
+        How many of the most similar training accessions are taken away for each accession of the test part.
+    at_random
+        Take away as many others instead, drawn at random: the control.
+    """
+
+    of: Split
+    n_relatives: int = 1
+    at_random: bool = False
+    seed: int = 1
+
+    @property
+    def name(self) -> str:
+        """``without relatives``, or ``as many at random``."""
+        return "as many at random" if self.at_random else "without relatives"
+
+    def folds(self, cohort: xr.Dataset) -> Iterator[Fold]:
+        """All folds of all repeats; training accessions without labels are left out.
+
+        Raises
+        ------
+        ValueError
+            If the cohort has no dosages, or nobody is left to learn from.
+        """
+        alike = identity_by_state(cohort)
+        labelled = cohort["trait_value"].notnull().any("trait").values
+        for fold in self.of.folds(cohort):
+            train = fold.train[labelled[fold.train]]
+            nearest = np.argsort(-alike[np.ix_(fold.test, train)], axis=1, kind="stable")[
+                :, : self.n_relatives
+            ]
+            gone = train[np.unique(nearest)]
+            if len(gone) == len(train):
+                raise ValueError(
+                    f"n_relatives is {self.n_relatives}; without them nobody is left to learn from in fold "
+                    f"{fold.fold + 1}."
+                )
+            if self.at_random:
+                random = np.random.default_rng([self.seed, fold.repeat, fold.fold])
+                gone = random.choice(train, len(gone), replace=False)
+            yield Fold(fold.repeat, fold.fold, np.setdiff1d(train, gone), fold.test)
+
+
+def identity_by_state(cohort: xr.Dataset) -> np.ndarray:
+    """Share of alleles that two accessions have in common, shape (sample, sample).
+
+    For inbred accessions it is the share of variants at which they are alike.
+
+    Raises
+    ------
+    ValueError
+        If the cohort has no dosages, or some are missing.
+    """
+    if "dosage" not in cohort or (cohort["dosage"].values == MISSING_DOSAGE).any():
+        raise ValueError(
+            "Identity by state needs a cohort with the dosage of every variant in every accession."
+        )
+    allele = cohort["dosage"].values.astype(np.float32) / 2
+    return (allele @ allele.T + (1 - allele) @ (1 - allele).T) / allele.shape[1]
 
 
 def _grouped(groups: np.ndarray, n_splits: int, n_repeats: int, seed: int) -> Iterator[Fold]:

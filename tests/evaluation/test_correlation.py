@@ -7,7 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import pearsonr
 
-from gi_lib.evaluation import MEAN_OVER_TRAITS, correlation_differences, correlations, country_correlations
+from gi_lib.evaluation import (
+    MEAN_OVER_TRAITS,
+    correlation_differences,
+    correlations,
+    country_correlations,
+    within_folds,
+)
 from gi_lib.evaluation.correlation import POOLED, WITHIN, bootstrap_correlations, weighted_pearson
 
 
@@ -355,3 +361,24 @@ def test_a_trait_without_a_large_country_does_not_enter_the_mean():
     assert np.isnan(within.loc["hardly known", "estimate"])
     assert within.loc["mean over traits", "estimate"] == within.loc["well known", "estimate"]
     assert np.isfinite(within.loc["mean over traits", ["low", "high"]].astype(float)).all()
+
+
+# ------------------------------------------------------------------------------------------ within folds
+
+
+def test_levels_of_folds_and_countries_neither_help_nor_harm():
+    table = example(missing=0.1)
+    table["fold"] = table["sample"].str[1:].astype(int) % 4
+    unit = ["trait", "fold", "country"]
+    level = table.groupby(unit).ngroup()
+    moved = table.assign(
+        predicted=table["predicted"] + 10.0 * level, observed=table["observed"] - 3.0 * level
+    )
+    pd.testing.assert_frame_equal(within_folds(moved), within_folds(table))
+    assert within_folds(table).groupby(unit)[["observed", "predicted"]].mean().abs().to_numpy().max() < 1e-12
+
+
+def test_a_country_in_one_fold_keeps_its_correlation():
+    table = example()
+    before = country_correlations(table, 20)
+    pd.testing.assert_frame_equal(country_correlations(within_folds(table), 20), before)

@@ -352,6 +352,12 @@ def test_distinct_rows_give_the_counts_back_and_are_distinct(counts):
     assert not rows[0].any()
 
 
+@pytest.mark.parametrize("dtype", [float, int])
+def test_only_counts_have_distinct_rows(dtype):
+    with pytest.raises(ValueError, match=r"counts are of type \w+64; they must be unsigned integers"):
+        distinct_rows(np.zeros((2, 3, 4), dtype))
+
+
 @pytest.mark.parametrize("scaling", SCALINGS)
 @pytest.mark.parametrize("mean", [0.05, 3.0], ids=["few kinds of rows", "many kinds of rows"])
 def test_every_scaling_can_be_trained_on_in_both_forms_of_the_counts(scaling, mean):
@@ -372,6 +378,7 @@ def test_shared_rows_hold_the_same_scaled_counts(scaling, dtype):
     rows, row = SharedCounts(*distinct_rows(counts), scaler, CPU)[batch]
     np.testing.assert_allclose(plain, scaler.transform(counts)[batch], rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(rows[row], plain, rtol=1e-6, atol=1e-6)
+    assert len(rows) == len(np.unique(counts[batch].reshape(-1, counts.shape[2]), axis=0))  # no others
 
 
 def test_rows_are_shared_only_where_that_is_less_work():

@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from gi_lib.datasets.cohort import validate_cohort
+from gi_lib.datasets.cohort import MISSING_DOSAGE, validate_cohort
 from gi_lib.models import CountryMean, map_neighbours, ridge
 from gi_lib.training import (
     FineTunedGalianaRegressor,
@@ -29,9 +29,12 @@ from gi_lib.validation import (
     Model,
     RandomFolds,
     RegionFolds,
+    SameSizes,
+    WithoutRelatives,
     cache,
     classify_countries,
     cross_validate,
+    identity_by_state,
     model_inputs,
     save_predictions,
 )
@@ -161,6 +164,53 @@ def test_regions_are_never_split_and_hold_neighbours(cohort):
     assert own < np.linalg.norm(place[known] - centre[(regions[known] + 1) % 6], axis=1).mean() / 2
 
 
+def test_random_folds_of_the_same_sizes_differ_from_their_model_in_nothing_else(cohort):
+    like = CountryFolds(4, 2)
+    split = SameSizes(like, seed=3)
+    folds, models = list(split.folds(cohort)), list(like.folds(cohort))
+    sizes = [(f.repeat, f.fold, len(f.train), len(f.test)) for f in folds]
+    assert sizes == [(f.repeat, f.fold, len(f.train), len(f.test)) for f in models]
+    for repeat in range(2):
+        tests = np.concatenate([f.test for f in folds if f.repeat == repeat])
+        assert sorted(tests) == list(range(36))
+    assert parts(split, cohort) == parts(SameSizes(like, seed=3), cohort)
+    assert parts(split, cohort) != parts(SameSizes(like, seed=4), cohort) != parts(like, cohort)
+
+
+def test_identity_by_state_is_the_share_of_equal_genotypes_of_inbred_lines(cohort):
+    dosage = cohort["dosage"].values
+    plain = (dosage[:, None] == dosage[None]).mean(axis=2)
+    np.testing.assert_allclose(identity_by_state(cohort), plain, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dosage", [None, MISSING_DOSAGE])
+def test_identity_by_state_needs_every_dosage(cohort, dosage):
+    if dosage is None:
+        cohort = cohort.drop_vars("dosage")
+    else:
+        cohort["dosage"][3, 2] = dosage
+    with pytest.raises(
+        ValueError, match="needs a cohort with the dosage of every variant in every accession"
+    ):
+        identity_by_state(cohort)
+
+
+def test_the_nearest_relatives_are_taken_away_or_as_many_others(cohort):
+    random, alike = RandomFolds(3, 2), identity_by_state(cohort)
+    cohort["trait_value"][4] = np.nan
+    near = list(WithoutRelatives(random, 2).folds(cohort))
+    others = list(WithoutRelatives(random, 2, at_random=True).folds(cohort))
+    for before, fold, other in zip(random.folds(cohort), near, others, strict=True):
+        np.testing.assert_array_equal(before.test, fold.test)
+        labelled = np.setdiff1d(before.train, [4])
+        gone = set()
+        for accession in before.test:
+            gone |= set(sorted(labelled, key=lambda one: (-alike[accession, one], one))[:2])
+        assert set(labelled) - set(fold.train) == gone
+        assert len(other.train) == len(fold.train) and set(other.train) < set(labelled)
+    assert any(set(a.train) != set(b.train) for a, b in zip(near, others, strict=True))
+
+
 @pytest.mark.parametrize(
     ("split", "sentence"),
     [
@@ -169,6 +219,10 @@ def test_regions_are_never_split_and_hold_neighbours(cohort):
         (CountryFolds(7), "n_splits is 7; with 6 countries it must lie between 2 and 6"),
         (RegionFolds(6, n_regions=5), "n_splits is 6; with 5 regions it must lie between 2 and 5"),
         (RegionFolds(n_regions=37), "n_regions is 37; with 36 places it must lie between 1 and 36"),
+        (
+            WithoutRelatives(RandomFolds(2), 18),
+            "n_relatives is 18; without them nobody is left to learn from in fold 1",
+        ),
     ],
 )
 def test_impossible_numbers_of_folds_are_refused(cohort, split, sentence):
@@ -474,6 +528,14 @@ def test_a_setting_without_a_lasting_name_is_refused(cohort):
     model = Model("m", Spy(shift=len), "counts")
     with pytest.raises(ValueError, match="has no lasting name to cache by; use cached=False"):
         run(cohort, model)
+
+
+def test_a_class_without_a_file_is_refused():
+    nowhere = type("Nowhere", (Spy,), {"__module__": "__main__"})
+    with pytest.raises(
+        ValueError, match=r"The source of the class Nowhere cannot be read.*or use cached=False"
+    ):
+        describe(nowhere())
 
 
 def test_progress_is_not_part_of_the_key_but_the_device_is_the_one_used(cohort):
