@@ -31,10 +31,15 @@ from gi_lib.evaluation.upper_bound import (
     true_upper_bound,
     upper_bounds,
 )
+from gi_lib.evaluation.verdict import VERDICTS, Claim, Finding, alike, higher, verdict
 
 __all__ = [
     "MEAN_OVER_TRAITS",
+    "VERDICTS",
+    "Claim",
+    "Finding",
     "against_null",
+    "alike",
     "bound_coverage",
     "by_repeat",
     "chance_to_exceed",
@@ -47,6 +52,7 @@ __all__ = [
     "decompose_correlations",
     "element_test",
     "fold_scores",
+    "higher",
     "mcc_difference",
     "measurement_noise",
     "percent_of_bound",
@@ -59,6 +65,7 @@ __all__ = [
     "true_upper_bound",
     "upper_bounds",
     "variance_between_countries",
+    "verdict",
     "vertical_lines",
     "within_folds",
 ]
