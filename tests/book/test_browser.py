@@ -178,6 +178,18 @@ def test_mathematics_is_typeset_without_a_server(visit) -> None:
 
 
 @needs_browser
+@pytest.mark.parametrize("name", CONTENT)
+def test_links_inside_the_book_lead_somewhere(name) -> None:
+    """Also those that a notebook has written itself, which the renderer does not check."""
+    html = (HTML / name).read_text(encoding="utf-8")
+    for link in set(re.findall(r'<a [^>]*href="([^"#?:]*#[^"]+)"', html)):
+        path, anchor = link.split("#")
+        target = (HTML / name).parent / path if path else HTML / name
+        assert target.is_file(), link
+        assert f'id="{anchor}"' in target.read_text(encoding="utf-8"), link
+
+
+@needs_browser
 def test_search_finds_a_word(visit) -> None:
     """A word of a chapter's title leads to that chapter."""
     chapter = next(p for p in CONTENT if p.startswith("notebooks/"))
