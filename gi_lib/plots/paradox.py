@@ -155,6 +155,7 @@ def barycentres(
         between, inside = (f"{r.get((model, name), np.nan):.2f}" for name in (BETWEEN, INSIDE))
         ax.set_title(f"{model}\nr between {between}, within {inside}".replace("-", "−"), fontsize=9)
         ax.set_xlabel("predicted")
+        ax.locator_params(axis="x", nbins=5)
     for row in axes:
         row[0].set_ylabel("observed")
     for ax in axes.flat[len(models) :]:

@@ -1,12 +1,14 @@
 """What models have learned: relevance along the genome and by pathway, rankings, and what makes a trait easy."""
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from gi_lib.plots.ionome import MODEL_STYLES
 from gi_lib.plots.style import INK
@@ -85,7 +87,7 @@ def score_dots(table: pd.DataFrame, order: Sequence[str], measures: Sequence[str
         Panels from left to right.
     """
     fig, axes = plt.subplots(
-        1, len(measures), figsize=(3.1 * len(measures) + 2.6, 0.34 * len(order) + 1.1), sharey=True, squeeze=False
+        1, len(measures), figsize=(2.6 * len(measures) + 2.6, 0.34 * len(order) + 1.1), sharey=True, squeeze=False
     )  # fmt: skip
     y = np.arange(len(order))
     for ax, measure in zip(axes[0], measures, strict=True):
@@ -93,7 +95,8 @@ def score_dots(table: pd.DataFrame, order: Sequence[str], measures: Sequence[str
         ax.hlines(y, rows["low"], rows["high"], color=INK, linewidth=2)
         ax.plot(rows["estimate"], y, "o", color=INK)
         ax.axvline(rows["chance"].mean(), color="black", linewidth=0.9, linestyle="--")
-        ax.set_xlabel(measure)
+        ax.set_xlabel(fill(measure, 26))
+        ax.xaxis.set_major_locator(MaxNLocator(4, prune="upper"))  # or numbers of two panels would touch
         ax.grid(axis="y", alpha=0.3)
     axes[0, 0].set_yticks(y, order)
     axes[0, 0].invert_yaxis()
@@ -123,8 +126,9 @@ def rates_by_distance(
             ax.plot(rows["distance"], rows["rate"], label=method, **style)
         ax.axhline(expected, color="black", linewidth=0.9, linestyle="--")
         ax.set(title=title, xlabel="genes from the next causal one", ylabel=ylabels[title])
-        ax.set_ylim(bottom=0)
-        ax.legend(fontsize=8)
+        top = max(table["rate"].max(), expected)
+        ax.set_ylim(0, 1.3 * top)  # room for the legend: rates fall from left to right
+        ax.legend(fontsize=8, loc="upper right")
     return fig
 
 

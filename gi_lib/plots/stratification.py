@@ -103,7 +103,7 @@ def scores_by_split(
         ax.axvline(0, color="black", linewidth=0.8)
         ax.set(yticks=range(len(rows)), yticklabels=rows, xlabel="Pearson correlation", title=score)
         ax.grid(axis="x", alpha=0.3, linewidth=0.5)
-    axes[0, 0].invert_yaxis()
+    axes[0, 0].set_ylim(len(rows) - 0.5, -0.5)
     axes[0, -1].legend(loc="center left", bbox_to_anchor=(1, 0.5), title="folds")
     return fig
 

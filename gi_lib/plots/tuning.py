@@ -260,7 +260,7 @@ def choice_cost(table: pd.DataFrame, marked: int) -> Figure:
         A number of judging accessions to mark.
     """
     panels = list(table["score"].drop_duplicates())
-    size = (3.7 * len(panels) + 2.6, 3.4)
+    size = (3.1 * len(panels) + 2.8, 3.4)
     fig, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False)
     for ax, score in zip(axes[0], panels, strict=True):
         ax.axvline(marked, color="0.6", linestyle=":", linewidth=1.2)
