@@ -38,6 +38,23 @@ def test_several_classes_of_different_size_equal_scikit_learn():
     assert abs(scores["F1 macro"] - scores["F1 weighted"]) > 0.01
 
 
+def test_the_bootstrap_equals_one_by_scikit_learn():
+    random = np.random.default_rng(3)
+    observed = random.choice(["a", "b", "c", "d"], 60, p=[0.7, 0.2, 0.05, 0.05])  # some draws lack a class
+    predicted = np.where(random.random(60) < 0.6, observed, random.choice(["a", "b", "e"], 60))
+    scores = classification_scores(observed, predicted, 30, seed=5).set_index("score")
+    plain = {
+        "MCC": matthews_corrcoef,
+        "F1 weighted": lambda y, p: f1_score(y, p, average="weighted"),
+        "F1 macro": lambda y, p: f1_score(y, p, average="macro"),
+    }
+    again = np.random.default_rng(5)
+    draws = [again.integers(60, size=60) for _ in range(30)]
+    for name, score in plain.items():
+        limits = np.quantile([score(observed[draw], predicted[draw]) for draw in draws], [0.025, 0.975])
+        np.testing.assert_allclose(scores.loc[name, ["low", "high"]].to_numpy(float), limits, rtol=1e-12)
+
+
 def test_perfect_and_useless_predictions():
     observed = ["a", "b", "c"] * 10
     assert set(estimates(observed, observed).values()) == {1.0}
