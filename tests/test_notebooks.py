@@ -18,6 +18,7 @@ SMALL = {
     "seed": 2,
     "epochs": 2,
     "source_epochs": 2,
+    "n_splits": 3,
     "n_components": 20,
     "n_repeats": 2,
     "n_shuffles": 2,
@@ -30,6 +31,10 @@ SMALL = {
     "experiment_folds": 1,
     "dial_steps": 2,
 }
+SMALLEST = {
+    "simpsons-paradox": {"n_shuffles": 20},
+    "tuning": {"n_draws": 20},
+}  # where these numbers cost little
 
 
 def run(name: str, folder, **parameters):
@@ -65,7 +70,8 @@ def test_a_wrong_parameter_is_refused_in_one_sentence(name, parameter, value, se
 def test_each_notebook_runs_alone_with_another_seed(name, tmp_path, monkeypatch):
     monkeypatch.setenv("GI_BOOK_BUILD", "1")  # no progress bars: whatever else is on stderr is a fault
     declared = book.declared_parameters(book.convert(PROJECT.notebooks / f"{name}.md"))
-    executed = run(name, tmp_path, **{key: value for key, value in SMALL.items() if key in declared})
+    small = SMALL | SMALLEST.get(name, {})
+    executed = run(name, tmp_path, **{key: value for key, value in small.items() if key in declared})
 
     provenance = json.loads((tmp_path / "results" / "provenance.json").read_text())
     assert provenance["parameters"]["seed"] == 2
