@@ -8,7 +8,7 @@ and gradients. The packages `kpnn2` and `binn` are compared if they are installe
 """
 
 import argparse
-import importlib.util
+import importlib
 import json
 import resource
 import subprocess
@@ -188,6 +188,22 @@ def measure(way: str, batch: int, repeats: int) -> dict[str, float | str]:
     }
 
 
+PEERS = {
+    "kpnn2": "pip install --no-deps kpnn2",
+    "binn": "pip install --no-deps binn shap slicer",
+}
+"""Packages that take part where they are installed; what they depend on would replace pinned versions."""
+
+
+def cannot_import(package: str) -> str:
+    """Why a package cannot be used; empty if it can."""
+    try:
+        importlib.import_module(package)
+    except ImportError as error:
+        return str(error)
+    return ""
+
+
 def main() -> None:
     """Measure every way in a process of its own, print the table, and record it if asked."""
     parser = argparse.ArgumentParser(
@@ -205,8 +221,8 @@ def main() -> None:
     rows = []
     for batch in arguments.batch:
         for way in WAYS:
-            if way in ("kpnn2", "binn") and importlib.util.find_spec(way) is None:
-                print(f"{way} is not installed and is left out: pip install --no-deps {way}", file=sys.stderr)
+            if way in PEERS and (reason := cannot_import(way)):
+                print(f"{way} is left out: {reason}. To install it: {PEERS[way]}", file=sys.stderr)
                 continue
             command = [
                 sys.executable,
