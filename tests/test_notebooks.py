@@ -9,6 +9,7 @@ import papermill
 import pytest
 
 from gi_lib import book
+from gi_lib.notebook import ParameterError
 
 PROJECT = book.Project()
 NOTEBOOKS = sorted({page.notebook for page in PROJECT.pages.values()})
@@ -49,20 +50,31 @@ def run(name: str, folder, **parameters):
     )
 
 
-@pytest.mark.parametrize("name", NOTEBOOKS)
-@pytest.mark.parametrize(
-    ("parameter", "value", "sentence"),
-    [
-        ("device", "tpu", "device is 'tpu'; allowed are auto, cpu, cuda."),
-        ("sede", 3, "There is no parameter 'sede'; allowed are "),
-    ],
-)
-def test_a_wrong_parameter_is_refused_in_one_sentence(name, parameter, value, sentence, tmp_path):
+WRONG = [
+    ("device", "tpu", "device is 'tpu'; allowed are auto, cpu, cuda."),
+    ("sede", 3, "There is no parameter 'sede'; allowed are "),
+]
+
+
+@pytest.mark.parametrize(("parameter", "value", "sentence"), WRONG)
+def test_a_wrong_parameter_is_refused_in_one_sentence(parameter, value, sentence, tmp_path):
     with pytest.raises(papermill.PapermillExecutionError) as error:
-        run(name, tmp_path, **{parameter: value})
+        run("galiana", tmp_path, **{parameter: value})
     assert error.value.ename == "ParameterError"
     assert error.value.evalue.startswith(sentence)
     assert len(error.value.traceback) == 1  # the sentence alone
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+@pytest.mark.parametrize(("parameter", "value", "sentence"), WRONG)
+def test_every_notebook_checks_its_parameters_first(name, parameter, value, sentence, tmp_path):
+    namespace = {"__name__": "__main__"}
+    with pytest.raises(ParameterError, match=re.escape(sentence)):
+        for cell in book.convert(PROJECT.notebooks / f"{name}.md").cells:
+            if cell.cell_type == "code":
+                exec(cell.source, namespace)  # a kernel takes seconds to start; see the test above for one
+                if "parameters" in cell.metadata.get("tags", []):
+                    namespace |= {"results_dir": str(tmp_path), parameter: value}
 
 
 @pytest.mark.slow
