@@ -1,5 +1,6 @@
 """From the predictions table to numbers."""
 
+from gi_lib.evaluation.claims import VERDICTS, Claim, Finding, alike, higher, verdict
 from gi_lib.evaluation.classification import classification_scores, mcc_difference
 from gi_lib.evaluation.comparison import (
     against_null,
@@ -31,7 +32,6 @@ from gi_lib.evaluation.upper_bound import (
     true_upper_bound,
     upper_bounds,
 )
-from gi_lib.evaluation.verdict import VERDICTS, Claim, Finding, alike, higher, verdict
 
 __all__ = [
     "MEAN_OVER_TRAITS",

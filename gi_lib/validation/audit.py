@@ -41,7 +41,7 @@ def find_leaks(
         Of the noise that replaces what a model must not know.
     tolerance
         Largest allowed change of a prediction, in units of the standard deviation of the predictions of a trait.
-        Rounding alone moves those of a ridge on 32-bit counts by some 1e-6.
+        Rounding alone moves those of a ridge on 32-bit counts by more than 1e-6.
 
     Notes
     -----

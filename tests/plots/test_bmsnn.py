@@ -1,6 +1,5 @@
 """Figures of the sparse layer: what is drawn is what was given."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,12 +8,6 @@ from gi_lib.datasets.pathways import Edges, connect, dense
 from gi_lib.plots.bmsnn import difference_plot, wiring
 
 ANNOTATION = pd.DataFrame({"gene": ["a", "b", "b"], "pathway": ["growth", "growth", "respiration"]})
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 def ends_of_lines(ax):

@@ -1,18 +1,11 @@
 """Figures of the ionome paper show the numbers that they are given."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 
 from gi_lib import plots
 from gi_lib.lineup import baselines, published_models
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 def test_radar_closes_each_line_and_draws_the_bound():

@@ -1,6 +1,5 @@
 """Figures of Simpson's paradox: what is drawn is what was given."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,12 +11,6 @@ from gi_lib.plots import paradox
 from gi_lib.plots.style import COUNTRY_COLOURS, SCORE_COLOURS
 
 ORDER = ["GBLUP", "country mean", "GPSNN"]
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture(scope="module")

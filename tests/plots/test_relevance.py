@@ -1,9 +1,7 @@
 """Figures on what models have learned show the numbers that they are given, each in its place."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import pytest
 from matplotlib.colors import to_hex
 
 from gi_lib.plots.relevance import (
@@ -15,12 +13,6 @@ from gi_lib.plots.relevance import (
     rates_by_distance,
     score_dots,
 )
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 def points(collection) -> np.ndarray:

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from gi_lib.evaluation import VERDICTS, Finding, alike, higher, verdict
-from gi_lib.evaluation.verdict import FAILS, HOLDS, IN_PART, OPEN
+from gi_lib.evaluation.claims import FAILS, HOLDS, IN_PART, OPEN
 
 
 @pytest.mark.parametrize(
