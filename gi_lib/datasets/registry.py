@@ -538,7 +538,9 @@ def _download_locked(entry: DataFile, path: Path, partial: Path, addresses: list
         _check(entry, _sha256(partial), partial.stat().st_size, address)
         os.replace(partial, path)
         return path
-    raise DataUnavailable(f"{entry.key} cannot be had: {'; '.join(reasons)}.")
+    raise DataUnavailable(
+        f"{entry.key} cannot be had: {'; '.join(reasons)}; a copy of {entry.url} can also be put at {path}."
+    )
 
 
 def _disk_error(entry: DataFile, error: OSError) -> DataError:

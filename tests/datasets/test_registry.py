@@ -182,7 +182,8 @@ def test_no_network_asks_each_host_once(toy, server, monkeypatch):
     toy(url=f"http://{host}/table.csv")
     with pytest.raises(DataUnavailable, match=f"no connection to {host}") as caught:
         registry.fetch("toy/table.csv")
-    one_sentence(caught.value)
+    place = registry.cache_dir() / "data" / "toy" / "table.csv"
+    assert one_sentence(caught.value).endswith(f"a copy of http://{host}/table.csv can also be put at {place}.")
     monkeypatch.setattr("pooch.HTTPDownloader", lambda **kwargs: pytest.fail("the host was asked again"))
     assert not registry.is_available("toy/table.csv")
     assert leftovers() == []
