@@ -39,6 +39,14 @@ def genomes() -> xr.Dataset:
     return simulate_genomes("demo", 1).isel(gene=slice(None, None, 4), marker=slice(None, None, 4))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def complete_labels():
+    """No label is missing: linear models fit traits that lack none together, ten times faster than one by one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gi_lib.datasets.simulate.traits.MISSING_LABELS", 0)
+        yield
+
+
 # ----------------------------------------------------------------------------------- nothing comes from nothing
 
 

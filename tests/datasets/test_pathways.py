@@ -749,10 +749,13 @@ def test_the_real_regulators(regulators):
 
 @pytest.mark.slow
 @pytest.mark.needs(GO_FILE)
-def test_the_real_gene_ontology_is_what_rdata_reads(mirror, go):
-    genes, terms = np.asarray(rdata.read_rda(mirror / GO_FILE)["ulg"]).reshape(2, -1)
-    assert go["gene"].tolist() == genes.tolist()
-    assert go["pathway"].tolist() == terms.tolist()
+def test_the_real_gene_ontology_is_all_the_texts_in_the_file(mirror, go):
+    """By searching the bytes: first the genes of all pairs, then their terms; each text after its length."""
+    raw = bz2.decompress((mirror / GO_FILE).read_bytes())
+    terms = [code.decode() for code in re.findall(rb"\0\0\0\x0a(GO:\d{7})", raw)]
+    assert go["pathway"].tolist() == terms
+    loci = [code.decode() for code in re.findall(rb"\0\0\0\x09(AT[1-5CM]G\d{5})", raw)]
+    assert go["gene"][go["gene"].str.fullmatch(r"AT[1-5CM]G\d{5}")].tolist() == loci
 
 
 @pytest.mark.slow

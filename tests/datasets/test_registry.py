@@ -183,7 +183,9 @@ def test_no_network_asks_each_host_once(toy, server, monkeypatch):
     with pytest.raises(DataUnavailable, match=f"no connection to {host}") as caught:
         registry.fetch("toy/table.csv")
     place = registry.cache_dir() / "data" / "toy" / "table.csv"
-    assert one_sentence(caught.value).endswith(f"a copy of http://{host}/table.csv can also be put at {place}.")
+    assert one_sentence(caught.value).endswith(
+        f"a copy of http://{host}/table.csv can also be put at {place}."
+    )
     monkeypatch.setattr("pooch.HTTPDownloader", lambda **kwargs: pytest.fail("the host was asked again"))
     assert not registry.is_available("toy/table.csv")
     assert leftovers() == []
