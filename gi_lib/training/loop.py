@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -10,8 +11,9 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from gi_lib.training.inputs import Inputs
+from gi_lib.training.optimisers import RMSprop
 
-OPTIMISERS = {"rmsprop": torch.optim.RMSprop, "adam": torch.optim.Adam}
+OPTIMISERS = {"rmsprop": RMSprop, "adam": partial(torch.optim.Adam, fused=True)}
 DEVICES = ("auto", "cpu", "cuda")
 
 
@@ -99,9 +101,8 @@ def train(
     FloatingPointError
         If the loss stops being a finite number.
     """
-    # Without a per-tensor loop in Python; the arithmetic is the same.
     optimiser = OPTIMISERS[schedule.optimiser](
-        network.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay, foreach=True
+        network.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
     )
     cut = torch.optim.lr_scheduler.ReduceLROnPlateau(
         optimiser, factor=schedule.decay, patience=schedule.patience - 1, threshold=0.0
