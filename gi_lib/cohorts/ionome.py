@@ -20,10 +20,10 @@ import xarray as xr
 
 from gi_lib.cohorts.arapheno import read_arapheno
 from gi_lib.cohorts.countries import UNKNOWN, country_code
-from gi_lib.cohorts.store import CODE, fetch_or_explain, hash_recipe, keep_cohort
+from gi_lib.cohorts.store import CODE, hash_recipe, keep_cohort
 from gi_lib.cohorts.tables import mean_of, numbers_of, read_table, require_columns
 from gi_lib.datasets.cohort import validate_cohort
-from gi_lib.datasets.registry import DataError, cache_dir, sha256_of
+from gi_lib.datasets.registry import DataError, cache_dir, fetch, sha256_of
 from gi_lib.encoding import EncodingError, Settings, encode
 from gi_lib.encoding.sources import SourceError, open_source
 
@@ -60,8 +60,8 @@ def ionome() -> xr.Dataset:
     The genomes of all accessions of the VCF are encoded once, on all cores, and kept; a run that is killed goes on
     where it was. The paper does not say whether its 998 accessions are those of both tissues or of either.
     """
-    tissues = [read_tissue(fetch_or_explain(f"ionome/{tissue}_ionome.csv"), tissue) for tissue in TISSUES]
-    source, left_out = read_arapheno(fetch_or_explain(ARAPHENO))
+    tissues = [read_tissue(fetch(f"ionome/{tissue}_ionome.csv"), tissue) for tissue in TISSUES]
+    source, left_out = read_arapheno(fetch(ARAPHENO))
     labelled = pd.Index(np.concatenate([tissue.labelled() for tissue in tissues])).unique()
     # What is wrong with the tables must show now, not after hours of encoding.
     source, places = _known_of(source, labelled), _merge_places(tissues)
@@ -229,7 +229,7 @@ def _refuse_strangers(samples: Sequence[str], labelled: pd.Index) -> None:
 
 def _encode(path: Path, labelled: pd.Index) -> None:
     """Encode the VCF into a cohort without traits; by its own annotation if it has one, else by the reference."""
-    gff3, fasta, vcf = (fetch_or_explain(file) for file in (GFF3, FASTA, GENOMES))
+    gff3, fasta, vcf = (fetch(file) for file in (GFF3, FASTA, GENOMES))
     try:
         _refuse_strangers(open_source(vcf).samples, labelled)
         settings = Settings(gff3=str(gff3), fasta=str(_indexed(fasta)))

@@ -10,7 +10,6 @@ import xarray as xr
 
 from gi_lib.datasets.cohort import CohortError, open_cohort
 from gi_lib.datasets.registry import (
-    DataUnavailable,
     cache_dir,
     fetch,
     find,
@@ -76,25 +75,5 @@ def _sha256(file: str) -> str:
         recorded = recorded_sha256(file)
         if recorded is not None and local_path(file) is None:
             return recorded
-        fetch_or_explain(file)
+        fetch(file)
     return sha256_of(file)
-
-
-def fetch_or_explain(file: str) -> Path:
-    """Fetch a data file; where it cannot be had, say how to get it by hand.
-
-    Raises
-    ------
-    DataUnavailable
-        With one sentence: what to download, from where, and where to put it.
-    """
-    try:
-        return fetch(file)
-    except DataUnavailable as error:
-        entry = find(file)
-        if entry.manual:  # its sentence says so already
-            raise
-        raise DataUnavailable(
-            f"{str(error).rstrip('.')}; download it from {entry.url} and put it at <mirror>/{file} (GI_DATA_MIRROR) or "
-            f"{cache_dir() / 'data' / file}."
-        ) from None

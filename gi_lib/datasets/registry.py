@@ -539,7 +539,8 @@ def _download_locked(entry: DataFile, path: Path, partial: Path, addresses: list
         os.replace(partial, path)
         return path
     raise DataUnavailable(
-        f"{entry.key} cannot be had: {'; '.join(reasons)}; a copy of {entry.url} can also be put at {path}."
+        f"{entry.key} cannot be had: {'; '.join(reasons)}; download it from {entry.url} and put it at "
+        f"<mirror>/{entry.key} (GI_DATA_MIRROR) or {path}."
     )
 
 
