@@ -23,7 +23,8 @@ from gi_lib.models import GBLUP, ridge
 from gi_lib.training import GalianaRegressor
 from gi_lib.validation import Model, RandomFolds, cross_validate
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
+# One group: on two workers, each would train the networks of the fixtures.
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread"), pytest.mark.xdist_group("claims")]
 
 ENOUGH = 15
 FOLDS = 5
