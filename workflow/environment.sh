@@ -36,8 +36,7 @@ fi
 
 rm -f "$stamp"
 echo "Installing into $venv (minutes the first time; large downloads)"
-# Not compiled: Python compiles a module when it is first imported, and most of these never are.
-"$venv/bin/python" -m pip install -qq --disable-pip-version-check --no-compile -c constraints.txt -e '.[book,test]'
+"$venv/bin/python" -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[book,test]'
 printf '%s\n' "$wanted" > "$stamp.new"
 mv "$stamp.new" "$stamp"
 echo "Installed."
