@@ -8,10 +8,12 @@ from gi_lib.models.baselines import (
     ridge,
     ridge_on_components,
 )
+from gi_lib.models.bayesian import PRIORS, BayesianRegression
 from gi_lib.models.bmsnn import BMSNN
 from gi_lib.models.galiana import Galiana, GeneEncoder
 from gi_lib.models.gblup import GBLUP
 from gi_lib.models.gpsnn import GPSNN, sphere
+from gi_lib.models.neural_lasso import NeuralLasso, published_activations, separable
 from gi_lib.models.published import PUBLISHED, Published, count_parameters
 from gi_lib.models.sparse import SparseLinear
 from gi_lib.models.transfer import FrozenGaliana, TransferHead
@@ -20,11 +22,14 @@ __all__ = [
     "BMSNN",
     "GBLUP",
     "GPSNN",
+    "PRIORS",
     "PUBLISHED",
+    "BayesianRegression",
     "CountryMean",
     "FrozenGaliana",
     "Galiana",
     "GeneEncoder",
+    "NeuralLasso",
     "PerTrait",
     "Published",
     "SparseLinear",
@@ -32,7 +37,9 @@ __all__ = [
     "count_parameters",
     "gblup_with_gps",
     "map_neighbours",
+    "published_activations",
     "ridge",
     "ridge_on_components",
+    "separable",
     "sphere",
 ]

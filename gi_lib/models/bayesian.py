@@ -1,0 +1,334 @@
+r"""BayesA, BayesB and the Bayesian Lasso: whole-genome regression by Gibbs sampling.
+
+.. math:: y = \mu + X\beta + e, \qquad e \sim N(0, \sigma_e^2 I)
+
+The three differ in the prior of the marker effects: a scaled t distribution (BayesA; Meuwissen et al. 2001,
+doi 10.1093/genetics/157.4.1819), a mixture of that with a point mass at zero (BayesB), and a double exponential
+(Park & Casella 2008, doi 10.1198/016214508000000337). Hyper-parameters and their priors are the defaults of BGLR
+(Pérez & de los Campos 2014, doi 10.1534/genetics.114.164442), so that the two can be compared draw for draw.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from numbers import Integral
+
+import numpy as np
+from numba import njit
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.utils.validation import check_is_fitted
+
+PRIORS = ("BayesA", "BayesB", "Bayesian Lasso")
+TRACES = ("intercept", "residual variance", "genetic variance", "scale", "share in the model")
+"""What is kept of every draw. The scale is that of the prior: S of BayesA and BayesB, lambda of the Bayesian Lasso."""
+
+_EXPLAINED = 0.5  # expected share of variance, R² of BGLR
+_DF = 5.0  # degrees of freedom of every scaled inverse chi-square prior
+_SHAPE = 1.1  # of the gamma prior of S and of lambda squared
+_INCLUDED, _COUNTS = 0.5, 10.0  # prior share of markers in the model and how many markers it is worth
+
+
+class BayesianRegression(RegressorMixin, BaseEstimator):
+    r"""Whole-genome regression with one of three priors, fitted by Gibbs sampling; predicts the posterior mean.
+
+    Parameters
+    ----------
+    prior
+        One of `PRIORS`.
+    n_iterations, burn_in, thin
+        Of every chain: all iterations, how many at its start are not used, and each how many-th of the rest is.
+        The defaults are those of Mathew et al. 2022; BGLR thins by five.
+    n_chains
+        Independent chains; their draws are pooled; `traces_` keeps them apart.
+    seed
+        Of the first chain of the first trait.
+    n_jobs
+        Chains run side by side.
+
+    Attributes
+    ----------
+    effects_ : shape (marker, trait)
+        Posterior mean of the effect of one more copy of the allele.
+    intercept_ : shape (trait,)
+        Posterior mean, for an accession with average dosages.
+    traces_ : shape (trait, chain, draw, len(TRACES))
+        The draws that were used, of the numbers named in `TRACES`.
+
+    Notes
+    -----
+    With V the variance of the labels, :math:`R^2 = 0.5`, :math:`\nu = 5` and
+    :math:`M = \sum_j \mathrm{Var}(x_j)`:
+
+    - BayesA: :math:`\beta_j \sim N(0, \sigma_j^2)`, :math:`\sigma_j^2 \sim S\,\chi^{-2}_\nu`,
+      :math:`S \sim \Gamma(1.1,\; 0.1 / S_0)`, :math:`S_0 = V R^2 (\nu + 2) / M`.
+    - BayesB: the same with a share :math:`\pi` of the markers in the model and :math:`S_0 / \pi_0`;
+      :math:`\pi \sim \mathrm{Beta}(\pi_0 c + 1, (1 - \pi_0) c + 1)`, :math:`\pi_0 = 0.5, c = 10`.
+    - Bayesian Lasso: :math:`\beta_j \sim N(0, \sigma_e^2 \tau_j^2)`, :math:`\tau_j^2 \sim \mathrm{Exp}(\lambda^2 / 2)`,
+      :math:`\lambda^2 \sim \Gamma(1.1,\; 0.1 / \lambda_0^2)`, :math:`\lambda_0^2 = 2 M (1 - R^2) / R^2`.
+    - :math:`\sigma_e^2 \sim S_e\,\chi^{-2}_\nu`, :math:`S_e = V (1 - R^2)(\nu + 2)`; the intercept has a flat prior.
+    """
+
+    def __init__(
+        self,
+        prior: str = "BayesA",
+        n_iterations: int = 10_000,
+        burn_in: int = 3_000,
+        thin: int = 5,
+        n_chains: int = 1,
+        seed: int = 1,
+        n_jobs: int = 1,
+    ):
+        self.prior = prior
+        self.n_iterations = n_iterations
+        self.burn_in = burn_in
+        self.thin = thin
+        self.n_chains = n_chains
+        self.seed = seed
+        self.n_jobs = n_jobs
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> "BayesianRegression":
+        """Sample from the posterior.
+
+        Parameters
+        ----------
+        X : shape (sample, marker)
+            Dosages, of any numeric type; whole numbers are held as bytes.
+        y : shape (sample,) or (sample, trait)
+            Labels; NaN where one is missing.
+
+        Raises
+        ------
+        ValueError
+            If a setting is out of range, X is no matrix of finite numbers, the lengths differ, or a trait has no two
+            different labels.
+        """
+        self._check_settings()
+        X = np.asarray(X)
+        if X.ndim != 2 or X.dtype.kind not in "biuf" or not np.isfinite(X).all():
+            raise ValueError(
+                f"X must be finite numbers of shape (sample, marker); it is {X.dtype} of shape {X.shape}."
+            )
+        labels = np.asarray(y, float)
+        self.single_trait_ = labels.ndim == 1
+        labels = labels.reshape(len(labels), -1)
+        if len(labels) != len(X):
+            raise ValueError(f"X has {len(X)} accessions but y has {len(labels)}; they must be the same.")
+        self.n_features_in_ = X.shape[1]
+        tasks = []
+        for trait, values in enumerate(labels.T):
+            observed = ~np.isnan(values)
+            if np.unique(values[observed]).size < 2:
+                raise ValueError(f"Trait number {trait} has no two different labels to learn from.")
+            data = _Data.of(X[observed], values[observed])
+            seeds = np.random.SeedSequence([self.seed, trait]).spawn(self.n_chains)
+            tasks += [(data, np.random.default_rng(seed)) for seed in seeds]
+        with ThreadPoolExecutor(self.n_jobs) as pool:
+            chains = list(pool.map(lambda task: self._chain(*task), tasks))
+        n_traits = labels.shape[1]
+        effects = np.stack([effect for effect, _ in chains]).reshape(n_traits, self.n_chains, -1)
+        self.effects_ = effects.mean(axis=1).T
+        self.traces_ = np.stack([trace for _, trace in chains]).reshape(
+            n_traits, self.n_chains, -1, len(TRACES)
+        )
+        self.mean_dosage_ = np.stack([tasks[i * self.n_chains][0].mean for i in range(n_traits)], axis=1)
+        self.intercept_ = self.traces_[..., 0].mean(axis=(1, 2))
+        return self
+
+    def predict(self, X: ArrayLike) -> np.ndarray:
+        """Posterior mean of the genetic value plus the intercept, with the dimensions of the labels.
+
+        Raises
+        ------
+        ValueError
+            If X has another number of markers than in training.
+        """
+        check_is_fitted(self, "effects_")
+        X = np.asarray(X, float)
+        if X.ndim != 2 or X.shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"X has the shape {X.shape}; the model was fitted on {self.n_features_in_} markers."
+            )
+        offset = self.intercept_ - (self.mean_dosage_ * self.effects_).sum(axis=0)
+        predicted = X @ self.effects_ + offset
+        return predicted[:, 0] if self.single_trait_ else predicted
+
+    def _check_settings(self) -> None:
+        if self.prior not in PRIORS:
+            raise ValueError(f"prior is {self.prior!r}; allowed are {', '.join(PRIORS)}.")
+        for name, least in (("n_iterations", 1), ("burn_in", 0), ("thin", 1), ("n_chains", 1), ("n_jobs", 1)):
+            value = getattr(self, name)
+            if not isinstance(value, Integral) or value < least:
+                raise ValueError(f"{name} is {value!r}; it must be a whole number, at least {least}.")
+        if self.burn_in + self.thin > self.n_iterations:
+            raise ValueError(
+                f"With burn_in {self.burn_in} and thin {self.thin}, no draw is left of n_iterations "
+                f"{self.n_iterations}."
+            )
+
+    def _chain(self, data: "_Data", rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        kind = PRIORS.index(self.prior)
+        n_draws = (self.n_iterations - self.burn_in) // self.thin
+        effects = np.zeros(len(data.markers))
+        traces = np.empty((n_draws, len(TRACES)))
+        _sample(
+            kind, data.markers, data.mean, data.squares, data.labels, data.variance, data.spread,
+            self.n_iterations, self.burn_in, self.thin, rng, effects, traces,
+        )  # fmt: skip
+        return effects / n_draws, traces
+
+
+@dataclass(frozen=True)
+class _Data:
+    """What a chain reads, with one row for each marker."""
+
+    markers: np.ndarray  # (marker, sample), int8 or float32
+    mean: np.ndarray  # (marker,)
+    squares: np.ndarray  # (marker,): of the centred dosages, summed
+    labels: np.ndarray  # (sample,)
+    variance: float  # of the labels
+    spread: float  # summed variance of the dosages
+
+    @classmethod
+    def of(cls, X: np.ndarray, labels: np.ndarray) -> "_Data":
+        whole = X.dtype.kind in "biu" or np.equal(X, np.rint(X)).all()
+        small = whole and X.min(initial=0) >= -128 and X.max(initial=0) <= 127
+        markers = np.ascontiguousarray(X.T, np.int8 if small else np.float32)
+        mean = markers.mean(axis=1, dtype=float)
+        squares = np.array([((row - m) ** 2).sum() for row, m in zip(markers, mean, strict=True)])
+        spread = squares.sum() / len(labels)
+        return cls(markers, mean, squares, labels.astype(float), labels.var(ddof=1), spread or 1.0)
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def _dot(row, residual):
+    total = 0.0
+    for i in range(len(row)):
+        total += row[i] * residual[i]
+    return total
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def _subtract(row, change, residual):
+    for i in range(len(row)):
+        residual[i] -= change * row[i]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _sample(
+    kind,
+    markers,
+    mean,
+    squares,
+    labels,
+    variance,
+    spread,
+    n_iterations,
+    burn_in,
+    thin,
+    rng,
+    effect_sum,
+    traces,
+):
+    """One chain: `effect_sum` gets the sum of the effects over the draws that are used, `traces` a row for each."""
+    n_markers, n = markers.shape
+    scale_0 = variance * _EXPLAINED / spread * (_DF + 2)
+    if kind == 1:
+        scale_0 /= _INCLUDED
+    scale = scale_0
+    lambda_squared_0 = 2 * (1 - _EXPLAINED) / _EXPLAINED * spread
+    lambda_squared = lambda_squared_0
+    noise_scale = variance * (1 - _EXPLAINED) * (_DF + 2)
+    noise = variance * (1 - _EXPLAINED)
+
+    effects = np.zeros(n_markers)
+    included = np.ones(n_markers, np.bool_)
+    share = _INCLUDED if kind == 1 else 1.0
+    # Prior variance of each effect; of the Bayesian Lasso, in units of the residual variance.
+    prior_variance = np.full(n_markers, scale_0 / (_DF + 2))
+    if kind == 2:
+        prior_variance[:] = variance * _EXPLAINED / spread / noise
+    if kind == 1:
+        for j in range(n_markers):
+            included[j] = rng.random() < share
+
+    # The residual is `part + offset`: the offset centres the dosages, so that bytes can stay bytes in memory.
+    intercept = labels.mean()
+    part = labels - intercept
+    offset = 0.0
+    sum_residual = part.sum()  # changes with the intercept only, for centred dosages sum to zero
+
+    for iteration in range(n_iterations):
+        new = intercept + sum_residual / n + np.sqrt(noise / n) * rng.standard_normal()
+        offset += intercept - new
+        sum_residual += n * (intercept - new)
+        intercept = new
+
+        log_odds_prior = np.log(share / (1 - share)) if kind == 1 else 0.0
+        penalty = 0.0  # of the Bayesian Lasso, in units of the residual variance
+        n_included = 0
+        for j in range(n_markers):
+            row, before = markers[j], effects[j]
+            # Σ (x - mean)(part + offset); the offset drops out, and Σ part is known.
+            product = _dot(row, part) - mean[j] * (sum_residual - n * offset)
+            inside = before if included[j] else 0.0
+            product += squares[j] * inside  # without this marker's own part
+            if kind == 1:
+                gain = (2 * before * product - before * before * squares[j]) / (2 * noise)
+                included[j] = rng.random() < 1 / (1 + np.exp(-(log_odds_prior + gain)))
+            unit = noise if kind == 2 else 1.0
+            if included[j]:
+                precision = squares[j] / noise + 1 / (prior_variance[j] * unit)
+                after = product / noise / precision + rng.standard_normal() / np.sqrt(precision)
+                n_included += 1
+            else:
+                after = np.sqrt(prior_variance[j]) * rng.standard_normal()
+            effects[j] = after
+            change = (after if included[j] else 0.0) - inside
+            if change != 0:
+                _subtract(row, change, part)
+                offset += change * mean[j]
+            if kind == 2:
+                penalty += after * after / prior_variance[j]
+
+        residual_squares = 0.0
+        for i in range(n):
+            residual_squares += (part[i] + offset) ** 2
+
+        if kind == 2:
+            rate = 0.0
+            for j in range(n_markers):
+                centre = np.sqrt(noise * lambda_squared) / max(abs(effects[j]), 1e-300)
+                inverse = rng.wald(min(centre, 1e300), lambda_squared)
+                if inverse > 0:
+                    prior_variance[j] = min(1 / inverse, 1e300)
+                rate += prior_variance[j]
+            lambda_squared = rng.gamma(n_markers + _SHAPE, 1 / (rate / 2 + (_SHAPE - 1) / lambda_squared_0))
+            noise = (residual_squares + penalty + noise_scale) / rng.chisquare(n + n_markers + _DF)
+        else:
+            rate = 0.0
+            for j in range(n_markers):
+                prior_variance[j] = (scale + effects[j] ** 2) / rng.chisquare(_DF + 1)
+                rate += 1 / prior_variance[j]
+            scale = rng.gamma(n_markers * _DF / 2 + _SHAPE, 1 / (rate / 2 + (_SHAPE - 1) / scale_0))
+            noise = (residual_squares + noise_scale) / rng.chisquare(n + _DF)
+            if kind == 1:
+                share = rng.beta(
+                    n_included + _INCLUDED * _COUNTS + 1,
+                    n_markers - n_included + (1 - _INCLUDED) * _COUNTS + 1,
+                )
+
+        draw = iteration + 1 - burn_in
+        if draw > 0 and draw % thin == 0:
+            for j in range(n_markers):
+                if included[j]:
+                    effect_sum[j] += effects[j]
+            genetic = 0.0  # variance of labels less intercept less residual
+            centre = 0.0
+            for i in range(n):
+                centre += labels[i] - intercept - part[i] - offset
+            for i in range(n):
+                genetic += (labels[i] - intercept - part[i] - offset - centre / n) ** 2
+            row_out = traces[draw // thin - 1]
+            row_out[0], row_out[1], row_out[2] = intercept, noise, genetic / n
+            row_out[3] = np.sqrt(lambda_squared) if kind == 2 else scale
+            row_out[4] = share

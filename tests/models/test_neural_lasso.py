@@ -1,0 +1,102 @@
+"""NeuralLasso: the layer against a loop over its formula, the separable form against the layer, additivity."""
+
+import numpy as np
+import pytest
+import torch
+
+from gi_lib.models.neural_lasso import ACTIVATIONS, NeuralLasso, published_activations, separable
+
+PHI = {"relu": lambda x: max(x, 0.0), "linear": lambda x: x}
+
+
+def random_network(n_markers: int, neighbourhood: int, seed: int = 0, **options) -> NeuralLasso:
+    torch.manual_seed(seed)
+    network = NeuralLasso(n_markers, neighbourhood, **options).double()
+    with torch.no_grad():
+        network.slope.normal_()
+        network.bias.normal_()
+    return network
+
+
+def dosages(n: int, p: int, highest: int = 2, seed: int = 0) -> torch.Tensor:
+    values = np.random.default_rng(seed).integers(0, highest + 1, (n, p))
+    return torch.as_tensor(values if highest == 2 else 2 * values, dtype=torch.float64)
+
+
+def by_formula(network: NeuralLasso, z: np.ndarray, chromosome) -> float:
+    total, n = 0.0, network.neighbourhood
+    for i in range(len(z)):
+        for k, name in enumerate(network.names):
+            j = i + k - n
+            there = 0 <= j < len(z) and (chromosome is None or chromosome[i] == chromosome[j])
+            value = network.slope[k, i].item() * (z[j] if there else 0.0) + network.bias[k, i].item()
+            total += PHI[name](value)
+    return total
+
+
+@pytest.mark.parametrize("neighbourhood", range(6))
+@pytest.mark.parametrize("chromosome", [None, ["1", "1", "1", "2", "2", "5", "5", "5", "5"]])
+def test_the_layer_is_the_formula(neighbourhood, chromosome):
+    network = random_network(9, neighbourhood, chromosome=chromosome)
+    X = dosages(4, 9) + 0.3
+    expected = [by_formula(network, row, chromosome) for row in X.numpy()]
+    np.testing.assert_allclose(network(X).detach().numpy(), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("highest", [2, 1], ids=["heterozygotes", "inbred"])
+@pytest.mark.parametrize("n_markers", [1, 3, 40])
+@pytest.mark.parametrize("neighbourhood", range(6))
+def test_the_separable_form_is_the_layer(neighbourhood, n_markers, highest):
+    X = dosages(12, n_markers, highest)
+    weights = torch.linspace(-1, 2, 12, dtype=torch.float64)
+    gradients, predictions = [], []
+    for form in (lambda net: net(X), lambda net: separable(net, (X == 1).double(), (X == 2).double())):
+        network = random_network(n_markers, neighbourhood)
+        predicted = form(network)
+        (predicted * weights).sum().backward()
+        predictions.append(predicted.detach())
+        gradients.append((network.slope.grad, network.bias.grad))
+    torch.testing.assert_close(*predictions, rtol=1e-10, atol=1e-10)
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
+
+
+def test_no_pair_of_markers_interacts():
+    network = random_network(30, 2)
+    base = dosages(1, 30)[0]
+    for j, k in ((4, 5), (4, 6), (10, 20)):
+        corners = base.repeat(4, 1)
+        corners[:, j], corners[:, k] = torch.tensor([0.0, 2, 0, 2]), torch.tensor([0.0, 0, 2, 2])
+        none, first, second, both = network(corners.double())
+        assert abs(both - first - second + none) < 1e-10
+
+
+def test_on_inbred_lines_it_is_linear():
+    network = random_network(30, 2)
+    X = dosages(50, 30, highest=1)
+    predicted = network(X).detach().numpy()
+    design = np.column_stack([np.ones(50), X.numpy()])
+    constant, steps = network.steps()
+    line = constant.item() + X.numpy() @ (steps[1] / 2).detach().numpy()
+    np.testing.assert_allclose(predicted, line, rtol=1e-10)
+    assert np.linalg.matrix_rank(design) == 31
+
+
+def test_published_activations():
+    assert published_activations(2) == ("linear", "relu", "relu", "relu", "linear")
+    assert published_activations(0) == ("linear",)
+    assert set(ACTIVATIONS) == set(PHI)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"neighbourhood": -1}, "neighbourhood is -1; it must be at least 0"),
+        ({"activations": ["relu"]}, "1 activations for a window of 5"),
+        ({"activations": ["relu"] * 4 + ["tanh"]}, "An activation is 'tanh'; allowed are relu, linear"),
+        ({"chromosome": [1, 2]}, "2 chromosomes for 6 markers"),
+    ],
+)
+def test_wrong_options_are_refused(options, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        NeuralLasso(6, **options)
