@@ -42,7 +42,7 @@ def genomes() -> xr.Dataset:
 
 @pytest.fixture(scope="module", autouse=True)
 def complete_labels():
-    """No label is missing: linear models fit traits that lack none together, ten times faster than one by one."""
+    """No label is missing: linear models fit traits that lack none together, not one by one."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("gi_lib.datasets.simulate.traits.MISSING_LABELS", 0)
         yield

@@ -5,7 +5,7 @@ r"""BayesA, BayesB and the Bayesian Lasso: whole-genome regression by Gibbs samp
 The three differ in the prior of the marker effects: a scaled t distribution (BayesA; Meuwissen et al. 2001,
 doi 10.1093/genetics/157.4.1819), a mixture of that with a point mass at zero (BayesB), and a double exponential
 (Park & Casella 2008, doi 10.1198/016214508000000337). Hyper-parameters and their priors are the defaults of BGLR
-(Pérez & de los Campos 2014, doi 10.1534/genetics.114.164442), so that the two can be compared draw for draw.
+(Pérez & de los Campos 2014, doi 10.1534/genetics.114.164442), so that the two can be compared.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +17,8 @@ from numba import njit
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
+
+from gi_lib.models.gblup import MISSING_CODE
 
 PRIORS = ("BayesA", "BayesB", "Bayesian Lasso")
 TRACES = ("intercept", "residual variance", "genetic variance", "scale", "share in the model")
@@ -39,9 +41,9 @@ class BayesianRegression(RegressorMixin, BaseEstimator):
         Of every chain: all iterations, how many at its start are not used, and each how many-th of the rest is.
         The defaults are those of Mathew et al. 2022; BGLR thins by five.
     n_chains
-        Independent chains; their draws are pooled; `traces_` keeps them apart.
+        Independent chains. Effects are averaged over all; `traces_` keeps the chains apart.
     seed
-        Of the first chain of the first trait.
+        With trait and chain, decides every draw; the number of jobs does not.
     n_jobs
         Chains run side by side.
 
@@ -99,29 +101,31 @@ class BayesianRegression(RegressorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a setting is out of range, X is no matrix of finite numbers, the lengths differ, or a trait has no two
-            different labels.
+            If a setting is out of range, X is no matrix of finite numbers or holds the byte 255 of a missing dosage,
+            the lengths differ, a label is infinite, or a trait has no two different labels.
         """
         self._check_settings()
-        X = np.asarray(X)
-        if X.ndim != 2 or X.dtype.kind not in "biuf" or not np.isfinite(X).all():
-            raise ValueError(
-                f"X must be finite numbers of shape (sample, marker); it is {X.dtype} of shape {X.shape}."
-            )
+        X = _dosages(X)
         labels = np.asarray(y, float)
         self.single_trait_ = labels.ndim == 1
         labels = labels.reshape(len(labels), -1)
         if len(labels) != len(X):
             raise ValueError(f"X has {len(X)} accessions but y has {len(labels)}; they must be the same.")
         self.n_features_in_ = X.shape[1]
-        tasks = []
-        for trait, values in enumerate(labels.T):
-            observed = ~np.isnan(values)
-            if np.unique(values[observed]).size < 2:
+        if np.isinf(labels).any():
+            raise ValueError("A label is infinite; use NaN for a missing one.")
+        observed = ~np.isnan(labels)
+        patterns, pattern_of = np.unique(observed, axis=1, return_inverse=True)
+        values = [column[there] for column, there in zip(labels.T, observed.T, strict=True)]
+        for trait, known in enumerate(values):
+            if np.unique(known).size < 2:
                 raise ValueError(f"Trait number {trait} has no two different labels to learn from.")
-            data = _Data.of(X[observed], values[observed])
+        # Traits with the same missing labels share their dosages in memory.
+        markers = [_Markers.of(X[pattern]) for pattern in patterns.T]
+        tasks = []
+        for trait, known in enumerate(values):
             seeds = np.random.SeedSequence([self.seed, trait]).spawn(self.n_chains)
-            tasks += [(data, np.random.default_rng(seed)) for seed in seeds]
+            tasks += [(markers[pattern_of[trait]], known, np.random.default_rng(seed)) for seed in seeds]
         with ThreadPoolExecutor(self.n_jobs) as pool:
             chains = list(pool.map(lambda task: self._chain(*task), tasks))
         n_traits = labels.shape[1]
@@ -130,7 +134,7 @@ class BayesianRegression(RegressorMixin, BaseEstimator):
         self.traces_ = np.stack([trace for _, trace in chains]).reshape(
             n_traits, self.n_chains, -1, len(TRACES)
         )
-        self.mean_dosage_ = np.stack([tasks[i * self.n_chains][0].mean for i in range(n_traits)], axis=1)
+        self.mean_dosage_ = np.stack([markers[i].mean for i in pattern_of], axis=1)
         self.intercept_ = self.traces_[..., 0].mean(axis=(1, 2))
         return self
 
@@ -140,11 +144,11 @@ class BayesianRegression(RegressorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If X has another number of markers than in training.
+            If X has another number of markers than in training, or is refused as in `fit`.
         """
         check_is_fitted(self, "effects_")
-        X = np.asarray(X, float)
-        if X.ndim != 2 or X.shape[1] != self.n_features_in_:
+        X = _dosages(X).astype(float)
+        if X.shape[1] != self.n_features_in_:
             raise ValueError(
                 f"X has the shape {X.shape}; the model was fitted on {self.n_features_in_} markers."
             )
@@ -165,38 +169,49 @@ class BayesianRegression(RegressorMixin, BaseEstimator):
                 f"{self.n_iterations}."
             )
 
-    def _chain(self, data: "_Data", rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def _chain(
+        self, markers: "_Markers", labels: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
         kind = PRIORS.index(self.prior)
         n_draws = (self.n_iterations - self.burn_in) // self.thin
-        effects = np.zeros(len(data.markers))
+        effects = np.zeros(len(markers.dosage))
         traces = np.empty((n_draws, len(TRACES)))
         _sample(
-            kind, data.markers, data.mean, data.squares, data.labels, data.variance, data.spread,
-            self.n_iterations, self.burn_in, self.thin, rng, effects, traces,
+            kind, markers.dosage, markers.mean, markers.squares, markers.spread, labels, self.n_iterations,
+            self.burn_in, self.thin, rng, effects, traces,
         )  # fmt: skip
         return effects / n_draws, traces
 
 
-@dataclass(frozen=True)
-class _Data:
-    """What a chain reads, with one row for each marker."""
+def _dosages(X: ArrayLike) -> np.ndarray:
+    """X as an array of finite numbers without missing ones, or a sentence that says what is wrong with it."""
+    X = np.asarray(X)
+    if X.ndim != 2 or X.dtype.kind not in "biuf" or not np.isfinite(X).all():
+        raise ValueError(
+            f"X must be finite numbers of shape (sample, marker); it is {X.dtype} of shape {X.shape}."
+        )
+    if X.dtype == np.uint8 and (X == MISSING_CODE).any():
+        raise ValueError(f"X holds the byte {MISSING_CODE}, a missing dosage; fill the gaps first.")
+    return X
 
-    markers: np.ndarray  # (marker, sample), int8 or float32
+
+@dataclass(frozen=True)
+class _Markers:
+    """The dosages that a chain reads, with one row for each marker."""
+
+    dosage: np.ndarray  # (marker, sample), int8 or float32
     mean: np.ndarray  # (marker,)
     squares: np.ndarray  # (marker,): of the centred dosages, summed
-    labels: np.ndarray  # (sample,)
-    variance: float  # of the labels
     spread: float  # summed variance of the dosages
 
     @classmethod
-    def of(cls, X: np.ndarray, labels: np.ndarray) -> "_Data":
+    def of(cls, X: np.ndarray) -> "_Markers":
         whole = X.dtype.kind in "biu" or np.equal(X, np.rint(X)).all()
         small = whole and X.min(initial=0) >= -128 and X.max(initial=0) <= 127
-        markers = np.ascontiguousarray(X.T, np.int8 if small else np.float32)
-        mean = markers.mean(axis=1, dtype=float)
-        squares = np.array([((row - m) ** 2).sum() for row, m in zip(markers, mean, strict=True)])
-        spread = squares.sum() / len(labels)
-        return cls(markers, mean, squares, labels.astype(float), labels.var(ddof=1), spread or 1.0)
+        dosage = np.ascontiguousarray(X.T, np.int8 if small else np.float32)
+        mean = dosage.mean(axis=1, dtype=float)
+        squares = np.array([((row - m) ** 2).sum() for row, m in zip(dosage, mean, strict=True)])
+        return cls(dosage, mean, squares, squares.sum() / len(X) or 1.0)
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
@@ -219,9 +234,8 @@ def _sample(
     markers,
     mean,
     squares,
-    labels,
-    variance,
     spread,
+    labels,
     n_iterations,
     burn_in,
     thin,
@@ -231,6 +245,7 @@ def _sample(
 ):
     """One chain: `effect_sum` gets the sum of the effects over the draws that are used, `traces` a row for each."""
     n_markers, n = markers.shape
+    variance = ((labels - labels.mean()) ** 2).sum() / (n - 1)
     scale_0 = variance * _EXPLAINED / spread * (_DF + 2)
     if kind == 1:
         scale_0 /= _INCLUDED

@@ -6,10 +6,10 @@ is summed:
 
 .. math:: \Lambda(z) = \sum_i \sum_{n=-N}^{N} \varphi_n(c_{n,i}\, z_{i+n} + b_{n,i}), \qquad z_j = 0 \text{ outside}
 
-Every term reads one marker, so :math:`\Lambda(z) = \sum_j g_j(z_j)`: no term, and so no prediction, depends on a
-pair of markers. With dosages 0, 1 and 2 each :math:`g_j` is three numbers, and
+Every term reads one marker, or none beyond the ends, so :math:`\Lambda(z) = a + \sum_j g_j(z_j)`: no prediction depends
+on a pair of markers. With dosages 0, 1 and 2 each :math:`g_j` is three numbers, and
 
-.. math:: \Lambda(z) = \sum_j g_j(0) + \sum_{j: z_j = 1} [g_j(1) - g_j(0)] + \sum_{j: z_j = 2} [g_j(2) - g_j(0)],
+.. math:: \Lambda(z) = a + \sum_j g_j(0) + \sum_{j: z_j = 1} [g_j(1) - g_j(0)] + \sum_{j: z_j = 2} [g_j(2) - g_j(0)],
 
 two products of indicator matrices with vectors, for any number of fits at once. `NeuralLasso` is the layer as written,
 `separable` the second form; a test holds them together.
@@ -69,10 +69,9 @@ class NeuralLasso(nn.Module):
             if name not in ACTIVATIONS:
                 raise ValueError(f"An activation is {name!r}; allowed are {', '.join(ACTIVATIONS)}.")
         self.names, self.neighbourhood = names, neighbourhood
-        self.slope = nn.Parameter(
-            torch.zeros(len(names), n_markers)
-        )  # c; [k, i] is locus i, marker i + k - N
-        self.bias = nn.Parameter(torch.zeros(len(names), n_markers))  # b
+        # c and b of the paper; [k, i] is what locus i does with marker i + k - N.
+        self.slope = nn.Parameter(torch.zeros(len(names), n_markers))
+        self.bias = nn.Parameter(torch.zeros(len(names), n_markers))
         self.register_buffer("inside", _inside(n_markers, neighbourhood, chromosome))
 
     def forward(self, dosage: Tensor) -> Tensor:
@@ -92,9 +91,7 @@ class NeuralLasso(nn.Module):
             none = activation(bias)
             constant = constant + none.sum()
             added = torch.stack([activation(slope + bias) - none, activation(2 * slope + bias) - none])
-            steps = steps + added.roll(
-                k - self.neighbourhood, dims=-1
-            )  # from the locus to the marker it reads
+            steps = steps + added.roll(k - self.neighbourhood, dims=-1)  # from locus to marker
         return constant, steps
 
 

@@ -12,7 +12,8 @@ class RMSprop(torch.optim.RMSprop):
     """PyTorch's RMSprop without momentum, compiled on the CPU.
 
     PyTorch walks over each parameter eight times, once for each operation. With a weight for every gene and hidden
-    unit this is memory traffic, and was two fifths of a training step. On other devices PyTorch's own step is taken.
+    unit this is memory traffic: two fifths of a training step of Galiana on 13,183 genes. On other devices PyTorch's
+    own step is taken.
 
     Parameters
     ----------

@@ -75,11 +75,9 @@ def test_on_inbred_lines_it_is_linear():
     network = random_network(30, 2)
     X = dosages(50, 30, highest=1)
     predicted = network(X).detach().numpy()
-    design = np.column_stack([np.ones(50), X.numpy()])
     constant, steps = network.steps()
     line = constant.item() + X.numpy() @ (steps[1] / 2).detach().numpy()
     np.testing.assert_allclose(predicted, line, rtol=1e-10)
-    assert np.linalg.matrix_rank(design) == 31
 
 
 def test_published_activations():
