@@ -20,7 +20,6 @@ HTML = Path(os.environ.get("GI_BOOK_HTML") or Path(__file__).parents[2] / "_buil
 REQUIRED = os.environ.get("GI_REQUIRE_BROWSER") == "1"
 PAGES = sorted(p.relative_to(HTML).as_posix() for p in HTML.rglob("*.html") if "_static" not in p.parts)
 CONTENT = [page for page in PAGES if page not in {"genindex.html", "search.html", "prf-prf.html"}]
-SCHEMES = ("light", "dark")
 FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -88,8 +87,8 @@ def visit(site: str, browser):
     """Open a page; returns the browser page and the list that collects everything that goes wrong on it."""
     contexts = []
 
-    def open_page(path: str, scheme: str = "light", width: int = 1280, height: int = 900):
-        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+    def open_page(path: str):
+        context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light")
         contexts.append(context)
         page, trouble = context.new_page(), []
 
@@ -115,16 +114,24 @@ def visit(site: str, browser):
         context.close()
 
 
-@needs_browser
-@pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("path", PAGES)
-def test_page_is_whole_and_accessible(visit, path: str, scheme: str) -> None:
+def violations(page, rules: list[str]) -> list[str]:
+    """What axe-core finds on a page, one line each."""
     from axe_playwright_python.sync_playwright import Axe
 
-    page, trouble = visit(path, scheme)
-    assert not trouble, "\n".join(trouble)
-    assert page.evaluate("document.documentElement.dataset.theme") == scheme
+    found = Axe().run(page, options={"runOnly": rules, "resultTypes": ["violations"]}).response["violations"]
+    return [
+        f"{v['id']} ({v['impact']}): {v['help']}: " + " | ".join(n["html"][:200] for n in v["nodes"][:4])
+        for v in found
+    ]
 
+
+@needs_browser
+@pytest.mark.parametrize("path", PAGES)
+def test_page_is_whole_and_accessible(visit, path: str) -> None:
+    """Loaded once, looked at in light, in dark and on a phone."""
+    page, trouble = visit(path)
+    assert not trouble, "\n".join(trouble)
+    assert page.evaluate("document.documentElement.dataset.theme") == "light"
     images = page.evaluate(
         "[...document.images].map(i => [i.getAttribute('src'), i.getAttribute('alt'), i.naturalWidth])"
     )
@@ -135,20 +142,17 @@ def test_page_is_whole_and_accessible(visit, path: str, scheme: str) -> None:
             assert len(alt.split()) >= 2 and not re.search(r"[/\\]|\.(png|svg|jpe?g)$", alt), (
                 f"{source}: {alt!r}"
             )
-
-    found = Axe().run(page, options={"runOnly": RULES, "resultTypes": ["violations"]}).response["violations"]
-    report = [
-        f"{v['id']} ({v['impact']}): {v['help']}: " + " | ".join(n["html"][:200] for n in v["nodes"][:4])
-        for v in found
-    ]
+    report = violations(page, RULES)
     assert not report, "\n".join(report)
 
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+    page.wait_for_timeout(300)  # colours fade from one to the other
+    report = violations(page, ["color-contrast"])  # colours are all that differs
+    assert not report, "in dark: " + "\n".join(report)
 
-@needs_browser
-@pytest.mark.parametrize("path", PAGES)
-def test_page_fits_a_phone(visit, path: str) -> None:
-    page, trouble = visit(path, width=390, height=844)
-    assert not trouble, "\n".join(trouble)
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.wait_for_timeout(100)
     wide = page.evaluate(
         """() => {
             const limit = document.documentElement.clientWidth;
