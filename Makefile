@@ -38,10 +38,11 @@ slow: $(SETUP) ## run the tests that take longer than a few seconds
 browser: $(SETUP) ## check the built book in a real browser
 	@GI_REQUIRE_BROWSER=1 $(RUN) -m pytest tests/book/test_browser.py $(PYTEST_ARGS)
 
-bench: $(SETUP) ## time and compare the encoder and the sparse layer with their peers; needs 3 GB of disk (BENCH_ARGS="--variants 20000 --small 5000")
+bench: $(SETUP) ## time and compare encoder, sparse layer and training; needs 3 GB of disk (BENCH_ARGS="--variants 20000 --small 5000")
 	@$(RUN) benchmarks/encoding.py $(BENCH_ARGS)
 	@$(RUN) benchmarks/agreement.py
 	@$(RUN) benchmarks/sparse_layer.py
+	@$(RUN) benchmarks/training.py
 
 sync: $(SETUP) ## write the paired notebooks/NAME.ipynb of every text notebook
 	@$(RUN) -m gi_lib.cli book sync

@@ -5,6 +5,7 @@ only. Counts stay integers until a scaling needs fractions.
 """
 
 import numpy as np
+from numba import njit, prange
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from gi_lib.datasets.cohort import MISSING_DOSAGE
@@ -45,24 +46,29 @@ class CountScaler(TransformerMixin, BaseEstimator):
         ValueError
             If the scaling is unknown or the array has not three dimensions.
         """
-        if self.scaling not in SCALINGS:
-            raise ValueError(f"scaling is {self.scaling!r}; allowed are {', '.join(SCALINGS)}.")
         if counts.ndim != 3:
             raise ValueError(
                 f"counts have {counts.ndim} dimensions; needed are (sample, gene, variant_type)."
             )
-        n_types = counts.shape[-1]
+        return self.fit_moments(*moments(counts), counts.shape[1])
+
+    def fit_moments(self, totals: np.ndarray, squares: np.ndarray, n_genes: int) -> "CountScaler":
+        """Learn from the `moments` of some samples, each of shape (sample, variant_type).
+
+        Raises
+        ------
+        ValueError
+            If the scaling is unknown.
+        """
+        if self.scaling not in SCALINGS:
+            raise ValueError(f"scaling is {self.scaling!r}; allowed are {', '.join(SCALINGS)}.")
+        n_types = totals.shape[1]
         self.mean_, self.scale_ = np.zeros(n_types, np.float32), np.ones(n_types, np.float32)
         if self.scaling == "standardise":
-            n = counts.shape[0] * counts.shape[1]
-            total, squares = np.zeros(n_types), np.zeros(n_types)
-            # One accession at a time: squares of the whole array need not fit in memory.
-            for sample in counts:
-                sample = sample.astype(np.float64)
-                total += sample.sum(axis=0)
-                squares += np.square(sample).sum(axis=0)
-            deviation = np.sqrt(np.maximum(squares / n - (total / n) ** 2, 0))
-            self.mean_ = (total / n).astype(np.float32)
+            n = len(totals) * n_genes
+            mean = totals.sum(axis=0) / n
+            deviation = np.sqrt(np.maximum(squares.sum(axis=0) / n - mean**2, 0))
+            self.mean_ = mean.astype(np.float32)
             self.scale_ = np.where(deviation > 0, deviation, 1).astype(np.float32)
         return self
 
@@ -75,6 +81,20 @@ class CountScaler(TransformerMixin, BaseEstimator):
             total = counts.sum(axis=-1, keepdims=True)
             return np.divide(counts, total, out=np.zeros_like(counts), where=total > 0)
         return (counts - self.mean_) / self.scale_
+
+
+@njit(cache=True, parallel=True)
+def moments(counts):
+    """Sums over genes of counts (sample, gene, variant_type) and of their squares, each (sample, variant_type)."""
+    n_samples, n_genes, n_types = counts.shape
+    totals, squares = np.zeros((n_samples, n_types)), np.zeros((n_samples, n_types))
+    for sample in prange(n_samples):
+        for gene in range(n_genes):
+            for kind in range(n_types):
+                count = np.float64(counts[sample, gene, kind])
+                totals[sample, kind] += count
+                squares[sample, kind] += count * count
+    return totals, squares
 
 
 class GeneCounts(TransformerMixin, BaseEstimator):

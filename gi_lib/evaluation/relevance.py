@@ -28,7 +28,7 @@ from gi_lib.datasets.pathways import Edges
 from gi_lib.datasets.simulate import gene_damage
 from gi_lib.encoding.scaling import CountScaler
 from gi_lib.models import BMSNN, FrozenGaliana, Galiana, GeneEncoder
-from gi_lib.training import count_inputs, distinct_rows, predict
+from gi_lib.training import Held, count_inputs, distinct_rows, fit_together, predict
 from gi_lib.validation import Model
 from gi_lib.validation.cross_validation import source_labels
 
@@ -263,7 +263,7 @@ def pathway_activations(estimator: BaseEstimator, counts: np.ndarray) -> np.ndar
     """
     network = _pathway_network(estimator)
     device = next(network.parameters()).device
-    inputs = count_inputs(counts, estimator.scaler_, device, estimator.batch_size)
+    inputs = count_inputs(Held(counts), estimator.scaler_, device, estimator.batch_size)
     return predict(network, inputs, output=BMSNN.pathways)
 
 
@@ -348,10 +348,8 @@ def fit_on_all(estimator: BaseEstimator, cohort: xr.Dataset, seeds: Sequence[int
     counts, labels = cohort["counts"].values, cohort["trait_value"].values
     source = source_labels(cohort, Model(type(estimator).__name__, estimator, "counts"))
     fresh = [clone(estimator).set_params(seed=int(seed)) for seed in seeds]
-    if source is not None:
-        return [network.fit(counts, labels, source=source) for network in fresh]
-    known = ~np.isnan(labels).all(axis=1)
-    return [network.fit(counts[known], labels[known]) for network in fresh]
+    known = np.arange(len(labels)) if source is not None else np.flatnonzero(~np.isnan(labels).all(axis=1))
+    return fit_together(fresh, counts, labels, [known] * len(fresh), source)
 
 
 # --------------------------------------------------------------------------------------------- straight lines

@@ -52,7 +52,24 @@ class SparseLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, source) to (batch, target)."""
-        return _EdgeSum.apply(x, self.weight, self) + self.bias
+        return edge_sum(x, self.weight, self) + self.bias
+
+    def side_by_side(self, n: int) -> dict[str, Tensor]:
+        """The buffers of a layer that holds this one n times, each on sources and targets of its own."""
+        sizes = {"source": len(self.backward_first) - 1, "target": len(self.bias), "edge": len(self.weight)}
+        counted = {
+            "source": "source", "target": "target", "first": "edge",
+            "backward_order": "edge", "backward_target": "target", "backward_first": "edge",
+        }  # fmt: skip
+        buffers = {}
+        for name, unit in counted.items():
+            value = getattr(self, name)
+            starts = torch.arange(n, device=value.device)[:, None] * sizes[unit]
+            if name.endswith("first"):  # where the last edges end, only once
+                buffers[name] = torch.cat([(value[:-1] + starts).flatten(), value[-1:] * n])
+            else:
+                buffers[name] = (value + starts).flatten()
+        return buffers
 
     def extra_repr(self) -> str:
         """Sizes, for the printed network."""
@@ -65,11 +82,16 @@ def _starts(sorted_units: Tensor, n_units: int) -> Tensor:
     return torch.searchsorted(sorted_units.contiguous(), torch.arange(n_units + 1))
 
 
+def edge_sum(x: Tensor, weight: Tensor, layer: nn.Module) -> Tensor:
+    """Weighted sums of x (batch, source) along the edges of a layer, (batch, target)."""
+    return _EdgeSum.apply(x, weight, layer)
+
+
 class _EdgeSum(torch.autograd.Function):
     """Weighted sums along edges; both passes are bags of rows, for which PyTorch has a fast kernel."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, layer: SparseLinear) -> Tensor:
+    def forward(ctx, x: Tensor, weight: Tensor, layer: nn.Module) -> Tensor:
         by_source = x.T.contiguous()  # (source, batch): one edge reads one row
         ctx.save_for_backward(by_source, weight)
         ctx.layer = layer

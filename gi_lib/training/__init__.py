@@ -4,12 +4,20 @@ A network is a plain `torch.nn.Module`. An estimator pairs it with the published
 the training accessions, and follows scikit-learn's conventions (``fit``, ``predict``, ``get_params``, cloning).
 """
 
-from gi_lib.training.estimators import BMSNNRegressor, GalianaClassifier, GalianaRegressor, GPSNNRegressor
-from gi_lib.training.inputs import Counts, Features, Inputs, SharedCounts, count_inputs, distinct_rows
+from gi_lib.training.estimators import (
+    BMSNNRegressor,
+    GalianaClassifier,
+    GalianaRegressor,
+    GPSNNRegressor,
+    fit_together,
+)
+from gi_lib.training.inputs import Counts, Features, Held, Inputs, SharedCounts, count_inputs, distinct_rows
 from gi_lib.training.loop import (
     DEVICES,
     OPTIMISERS,
     Schedule,
+    Training,
+    cross_entropy,
     masked_mse,
     predict,
     resolve_device,
@@ -28,11 +36,15 @@ __all__ = [
     "GPSNNRegressor",
     "GalianaClassifier",
     "GalianaRegressor",
+    "Held",
     "Inputs",
     "Schedule",
     "SharedCounts",
+    "Training",
     "count_inputs",
+    "cross_entropy",
     "distinct_rows",
+    "fit_together",
     "masked_mse",
     "predict",
     "resolve_device",

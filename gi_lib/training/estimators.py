@@ -1,6 +1,6 @@
 """Scikit-learn estimators around the networks: the published schedule; inputs and labels scaled on what they see."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -13,8 +13,9 @@ from gi_lib.encoding.scaling import CountScaler
 from gi_lib.models.bmsnn import BMSNN
 from gi_lib.models.galiana import Galiana
 from gi_lib.models.gpsnn import GPSNN, sphere
-from gi_lib.training.inputs import Features, Inputs, count_inputs
-from gi_lib.training.loop import Schedule, masked_mse, predict, resolve_device, train
+from gi_lib.training.inputs import Features, Held, Inputs, count_inputs
+from gi_lib.training.loop import Schedule, Training, cross_entropy, masked_mse, predict, resolve_device
+from gi_lib.training.together import Fitting, complete
 
 AfterEpoch = Callable[[int, BaseEstimator], None]
 
@@ -42,36 +43,57 @@ class _Network(BaseEstimator):
         self.device = device
         self.progress = progress
 
-    def _fit_inputs(self, X: np.ndarray) -> None:
+    def fit(self, X: np.ndarray, y: np.ndarray, after_epoch: AfterEpoch | None = None) -> "_Network":
+        """Train on inputs X and labels y, one row per accession; see `fitting`."""
+        return fit_together([self], X, y, after_epoch=after_epoch)[0]
+
+    def fitting(
+        self, X: Held, samples: np.ndarray, y: np.ndarray, after_epoch: AfterEpoch | None = None
+    ) -> Fitting:
+        """What ``fit`` does, step by step, so that several fits can be trained together.
+
+        Parameters
+        ----------
+        X
+            Inputs of all accessions.
+        samples : shape (sample,)
+            Which of them to learn from.
+        y : shape (sample, ...)
+            Labels of those.
+        after_epoch
+            Called with the number of epochs done and the estimator, which can predict by then.
+        """
+        raise NotImplementedError
+
+    def _fit_inputs(self, X: Held, samples: np.ndarray) -> None:
         """Learn what scaling the inputs needs from the training accessions."""
 
-    def _inputs(self, X: np.ndarray, device: torch.device) -> Inputs:
-        return Features(X, device)
+    def _inputs(self, X: Held, device: torch.device, samples: np.ndarray) -> Inputs:
+        return Features(X.array[samples], device)
 
     def _learner(self, inputs: Inputs) -> tuple[nn.Module, Inputs]:
         """The part of the network that is trained, and what it reads."""
         return self.network_, inputs
 
-    def _train(
+    def _training(
         self,
-        X: np.ndarray,
+        X: Held,
+        samples: np.ndarray,
         labels: np.ndarray,
         n_outputs: int,
         loss: Callable,
         after_epoch: AfterEpoch | None,
-    ) -> None:
-        if len(X) != len(labels):
-            raise ValueError(f"X has {len(X)} accessions but y has {len(labels)}; they must be the same.")
+    ) -> Fitting:
         schedule = Schedule(
             self.epochs, self.batch_size, self.learning_rate, self.weight_decay, self.optimiser
         )
         device = resolve_device(self.device)
-        self._fit_inputs(X)
+        self._fit_inputs(X, samples)
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(self.seed)
-            self.network_ = self._build(X, n_outputs).to(device)
-        learner, inputs = self._learner(self._inputs(X, device))
-        self.loss_history_ = train(
+            self.network_ = self._build(X.array, n_outputs).to(device)
+        learner, inputs = self._learner(self._inputs(X, device, samples))
+        self.loss_history_ = yield Training(
             learner,
             inputs,
             torch.as_tensor(labels, device=device),
@@ -84,21 +106,75 @@ class _Network(BaseEstimator):
 
     def _outputs(self, X: np.ndarray) -> np.ndarray:
         check_is_fitted(self, "network_")
-        return predict(self.network_, self._inputs(X, next(self.network_.parameters()).device))
+        inputs = self._inputs(Held(X), next(self.network_.parameters()).device, np.arange(len(X)))
+        return predict(self.network_, inputs)
+
+
+def fit_together(
+    estimators: Sequence[_Network],
+    X: np.ndarray | Held,
+    y: np.ndarray,
+    samples: Sequence[np.ndarray] | None = None,
+    source: np.ndarray | None = None,
+    after_epoch: AfterEpoch | None = None,
+) -> list[_Network]:
+    """Fit several estimators at once, each as its ``fit`` would alone; what is alike is trained in one go.
+
+    Parameters
+    ----------
+    estimators
+        Each with a method ``fitting``.
+    X, y
+        One row per accession.
+    samples
+        For each estimator the accessions to learn from; all, if none are named.
+    source : shape (accession, source_trait)
+        Labels of the source task, for estimators that learn one.
+    after_epoch
+        Called with the number of epochs done and the estimator.
+
+    Raises
+    ------
+    ValueError
+        If X, y and source differ in length; and what the first estimator that failed would raise alone.
+    FloatingPointError
+        If the loss of a training stops being a finite number.
+    """
+    held = X if isinstance(X, Held) else Held(X)
+    if len(held) != len(y):
+        raise ValueError(f"X has {len(held)} accessions but y has {len(y)}; they must be the same.")
+    if source is not None:
+        source = np.asarray(source, np.float64)
+        if source.ndim != 2 or len(source) != len(held):
+            raise ValueError(
+                f"source has shape {source.shape}; needed are {len(held)} rows, one per accession of X, and a column "
+                "per trait."
+            )
+    samples = [np.arange(len(held))] * len(estimators) if samples is None else samples
+    fittings = []
+    for estimator, mine in zip(estimators, samples, strict=True):
+        options = {} if after_epoch is None else {"after_epoch": after_epoch}
+        if source is not None:
+            options["source"] = source[mine]
+        fittings.append(estimator.fitting(held, mine, np.asarray(y)[mine], **options))
+    for error in complete(fittings):
+        if error is not None:
+            raise error
+    return list(estimators)
 
 
 class Regressor(RegressorMixin, _Network):
     """Masked mean squared error on traits standardised over the training accessions."""
 
-    def fit(self, X: np.ndarray, y: np.ndarray, after_epoch: AfterEpoch | None = None) -> "Regressor":
-        """Train on inputs X and labels y of shape (sample,) or (sample, trait), NaN for missing.
-
-        `after_epoch` is called with the number of epochs done and the estimator, which can predict by then.
+    def fitting(
+        self, X: Held, samples: np.ndarray, y: np.ndarray, after_epoch: AfterEpoch | None = None
+    ) -> Fitting:
+        """As `_Network.fitting`, with labels y of shape (sample,) or (sample, trait), NaN for missing.
 
         Raises
         ------
         ValueError
-            If X and y differ in length, or a trait has no two different labels.
+            If a trait has no two different labels.
         """
         y = np.asarray(y, np.float64)
         self.single_trait_ = y.ndim == 1
@@ -110,8 +186,7 @@ class Regressor(RegressorMixin, _Network):
             )
         self.label_mean_, self.label_scale_ = np.nanmean(labels, axis=0), np.nanstd(labels, axis=0)
         scaled = ((labels - self.label_mean_) / self.label_scale_).astype(np.float32)
-        self._train(X, scaled, labels.shape[1], masked_mse, after_epoch)
-        return self
+        yield from self._training(X, samples, scaled, labels.shape[1], masked_mse, after_epoch)
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """Predictions in the units of the labels, shape (sample,) or (sample, trait)."""
@@ -122,22 +197,24 @@ class Regressor(RegressorMixin, _Network):
 class _Classifier(ClassifierMixin, _Network):
     """Cross-entropy over classes."""
 
-    def fit(self, X: np.ndarray, y: np.ndarray, after_epoch: AfterEpoch | None = None) -> "_Classifier":
-        """Train on inputs X and class names y of shape (sample,); `after_epoch` as for the regressors.
+    def fitting(
+        self, X: Held, samples: np.ndarray, y: np.ndarray, after_epoch: AfterEpoch | None = None
+    ) -> Fitting:
+        """As `_Network.fitting`, with class names y of shape (sample,).
 
         Raises
         ------
         ValueError
-            If X and y differ in length, or there is only one class.
+            If there is only one class.
         """
         self.classes_, code = np.unique(np.asarray(y), return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
                 f"There is one class only ('{self.classes_[0]}'); a classifier needs two or more."
             )
-        cross_entropy = nn.functional.cross_entropy
-        self._train(X, code.astype(np.int64), len(self.classes_), cross_entropy, after_epoch)
-        return self
+        yield from self._training(
+            X, samples, code.astype(np.int64), len(self.classes_), cross_entropy, after_epoch
+        )
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """Most probable class of each accession, shape (sample,)."""
@@ -164,14 +241,19 @@ class CountNetwork(_Network):
         self.scaling = scaling
         self.hidden = hidden
 
-    def _fit_inputs(self, X: np.ndarray) -> None:
-        self.scaler_ = CountScaler(self.scaling).fit(X)
+    def _fit_inputs(self, X: Held, samples: np.ndarray) -> None:
+        if X.array.ndim != 3:
+            raise ValueError(f"X has {X.array.ndim} dimensions; needed are (sample, gene, variant_type).")
+        totals, squares = X.moments
+        self.scaler_ = CountScaler(self.scaling).fit_moments(
+            totals[samples], squares[samples], X.array.shape[1]
+        )
 
     def _build(self, X: np.ndarray, n_outputs: int) -> nn.Module:
         return Galiana(X.shape[1], n_outputs, X.shape[2], self.hidden)
 
-    def _inputs(self, X: np.ndarray, device: torch.device) -> Inputs:
-        return count_inputs(X, self.scaler_, device, self.batch_size)
+    def _inputs(self, X: Held, device: torch.device, samples: np.ndarray) -> Inputs:
+        return count_inputs(X, self.scaler_, device, self.batch_size, samples)
 
 
 class GalianaRegressor(Regressor, CountNetwork):
@@ -254,12 +336,12 @@ class GPSNNRegressor(Regressor):
     An accession of unknown place gets the mean of the training accessions' coordinates on the sphere.
     """
 
-    def _fit_inputs(self, X: np.ndarray) -> None:
-        self.unknown_place_ = np.nanmean(sphere(X), axis=0)
+    def _fit_inputs(self, X: Held, samples: np.ndarray) -> None:
+        self.unknown_place_ = np.nanmean(sphere(X.array[samples]), axis=0)
 
     def _build(self, X: np.ndarray, n_outputs: int) -> nn.Module:
         return GPSNN(n_outputs)
 
-    def _inputs(self, X: np.ndarray, device: torch.device) -> Inputs:
-        place = sphere(X)
+    def _inputs(self, X: Held, device: torch.device, samples: np.ndarray) -> Inputs:
+        place = sphere(X.array[samples])
         return Features(np.where(np.isnan(place), self.unknown_place_, place), device)

@@ -4,7 +4,12 @@ import inspect
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
+
+from gi_lib.training.estimators import fit_together
+from gi_lib.training.inputs import Held
+from gi_lib.training.together import Fitting
 
 
 class FewerLabels(RegressorMixin, BaseEstimator):
@@ -54,26 +59,44 @@ class FewerLabels(RegressorMixin, BaseEstimator):
         ValueError
             If the share is not in (0, 1], X and y differ in length, or fewer than two accessions have a label.
         """
-        if not 0 < self.share <= 1:
-            raise ValueError(f"share is {self.share}; it must be greater than 0 and at most 1.")
         if len(X) != len(y):
             raise ValueError(f"X has {len(X)} accessions but y has {len(y)}; they must be the same.")
+        if hasattr(self.estimator, "fitting"):
+            return fit_together([self], X, y, source=source)[0]
+        kept, y = self._keep(y)
+        if "source" in inspect.signature(self.estimator_.fit).parameters:
+            self.estimator_.fit(X, y, source=source)
+        else:
+            self.estimator_.fit(X[kept], y[kept])
+        return self
+
+    @available_if(lambda self: hasattr(self.estimator, "fitting"))
+    def fitting(
+        self, X: Held, samples: np.ndarray, y: np.ndarray, source: np.ndarray | None = None
+    ) -> Fitting:
+        """What ``fit`` does, step by step, where the estimator can; see `gi_lib.training.fit_together`."""
+        kept, y = self._keep(y)
+        if "source" in inspect.signature(self.estimator_.fit).parameters:
+            yield from self.estimator_.fitting(X, samples, y, source=source)
+        else:
+            yield from self.estimator_.fitting(X, samples[kept], y[kept])
+
+    def _keep(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Which accessions keep their labels, and all labels with the others forgotten; a fresh estimator."""
+        if not 0 < self.share <= 1:
+            raise ValueError(f"share is {self.share}; it must be greater than 0 and at most 1.")
         y = np.asarray(y, np.float64)
         labelled = np.flatnonzero(~np.isnan(y.reshape(len(y), -1)).all(axis=1))
         if len(labelled) < 2:
             raise ValueError(f"{len(labelled)} accessions have a label; at least two are needed.")
         self.n_kept_ = max(2, round(self.share * len(labelled)))
         kept = np.sort(np.random.default_rng(self.seed).permutation(labelled)[: self.n_kept_])
+        labels = np.full(y.shape, np.nan)
+        labels[kept] = y[kept]
         self.estimator_ = clone(self.estimator)
         if "seed" in self.estimator_.get_params():
             self.estimator_.set_params(seed=self.seed)
-        if "source" in inspect.signature(self.estimator_.fit).parameters:
-            labels = np.full(y.shape, np.nan)
-            labels[kept] = y[kept]
-            self.estimator_.fit(X, labels, source=source)
-        else:
-            self.estimator_.fit(X[kept], y[kept])
-        return self
+        return kept, labels
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """Predictions of the fitted estimator."""

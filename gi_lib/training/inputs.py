@@ -1,21 +1,69 @@
-"""What networks read: features or scaled counts, held on the device that computes."""
+"""What networks read: features or counts, held on the device that computes, for several fits at once."""
 
+import hashlib
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 import pandas as pd
 import torch
+from numba import njit
 from torch import Tensor
 
-from gi_lib.encoding.scaling import CountScaler
+from gi_lib.encoding.scaling import CountScaler, moments
+from gi_lib.models.fused import CountBatch
+
+Batches = Callable[[Tensor], tuple]
+"""Maps places (fit, batch) to the arguments of a stacked network's ``forward``; see `Inputs.join`."""
+
+FEW = 1 / 2
+"""On the CPU, rows are shared if a batch has fewer kinds of them than this share of its genes."""
+
+
+class Held:
+    """An array that several fits read, in the forms in which devices hold it, each made once."""
+
+    def __init__(self, array: np.ndarray):
+        self.array = np.asarray(array)
+        self._tensors: dict[torch.device, Tensor] = {}
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def on(self, device: torch.device) -> Tensor:
+        """The array on a device."""
+        if device not in self._tensors:
+            self._tensors[device] = torch.as_tensor(np.ascontiguousarray(self.array)).to(device)
+        return self._tensors[device]
+
+    @cached_property
+    def distinct(self) -> tuple[Tensor, Tensor]:
+        """See `distinct_rows`."""
+        rows, row = distinct_rows(self.array)
+        return torch.as_tensor(rows), torch.as_tensor(row)
+
+    @cached_property
+    def moments(self) -> tuple[np.ndarray, np.ndarray]:
+        """See `gi_lib.encoding.scaling.moments`."""
+        return moments(self.array)
+
+    @cached_property
+    def digest(self) -> str:
+        """Hash of the content."""
+        content = np.ascontiguousarray(self.array)
+        return hashlib.sha256(f"{content.shape}{content.dtype}".encode() + content.tobytes()).hexdigest()
 
 
 class Inputs(Protocol):
-    """What a network reads, held on its device: ``inputs[batch]`` gives the arguments of ``forward``."""
+    """What one fit reads; inputs of one class can be joined."""
 
-    def __len__(self) -> int: ...
+    def __len__(self) -> int:
+        """Number of accessions."""
 
-    def __getitem__(self, batch: Tensor) -> tuple[Tensor, ...]: ...
+    @staticmethod
+    def join(inputs: Sequence["Inputs"]) -> Batches:
+        """What reads batches of all fits at once; the place after a fit's last accession is that of any other."""
 
 
 class Features:
@@ -27,48 +75,105 @@ class Features:
     def __len__(self) -> int:
         return len(self.features)
 
-    def __getitem__(self, batch: Tensor) -> tuple[Tensor, ...]:
-        return (self.features[batch],)
+    @staticmethod
+    def join(inputs: Sequence["Features"]) -> Batches:
+        """Batches of shape (fit, batch, feature)."""
+        features = _padded([one.features for one in inputs])
+        fit = torch.arange(len(inputs), device=features.device)[:, None]
+        return lambda place: (features[fit, place],)
 
 
 class Counts:
-    """Counts of shape (sample, gene, variant_type), scaled batch by batch so that memory holds integers."""
+    """Counts of shape (sample, gene, variant_type), held as they are and scaled on the way.
 
-    def __init__(self, counts: np.ndarray, scaler: CountScaler, device: torch.device):
-        self.counts = torch.as_tensor(counts, device=device)
-        self.scaled = _Scaled(scaler, device)
+    Parameters
+    ----------
+    counts
+        Of all accessions.
+    scaler
+        Fitted.
+    device
+        Where they are held.
+    samples
+        Which accessions this fit reads; all, if none are named.
+    """
+
+    def __init__(
+        self, counts: Held, scaler: CountScaler, device: torch.device, samples: np.ndarray | None = None
+    ):
+        self.counts = counts.on(device)
+        self.samples = _samples(counts, samples, device)
+        self.scaling = _Scaling(scaler, device)
 
     def __len__(self) -> int:
-        return len(self.counts)
+        return len(self.samples)
 
-    def __getitem__(self, batch: Tensor) -> tuple[Tensor, ...]:
-        return (self.scaled(self.counts[batch]),)
+    @staticmethod
+    def join(inputs: Sequence["Counts"]) -> Batches:
+        """Batches as `CountBatch`."""
+        (counts,), samples = _together([(one.counts,) for one in inputs], [one.samples for one in inputs])
+        scaling = _Scaling.join(inputs)
+        return lambda place: (CountBatch(counts, samples.gather(1, place), *scaling),)
 
 
 class SharedCounts:
     """Counts held as their distinct rows and, for each gene of each accession, which row it has.
 
     Genes without variants, or with one variant of one type, are alike; G need encode each kind of row once a
-    batch. On 22,000 SNPs of 1,135 accessions there are 119 kinds among 15 million rows.
+    batch. On 22,000 SNPs of 1,135 accessions there are 119 kinds among 15 million rows. Parameters as `Counts`; on the
+    CPU only.
     """
 
-    def __init__(self, rows: np.ndarray, row: np.ndarray, scaler: CountScaler, device: torch.device):
-        self.rows = torch.as_tensor(rows, device=device)
-        self.row = torch.as_tensor(row, device=device)
-        self.scaled = _Scaled(scaler, device)
+    def __init__(
+        self, counts: Held, scaler: CountScaler, device: torch.device, samples: np.ndarray | None = None
+    ):
+        self.rows, self.row = (tensor.to(device) for tensor in counts.distinct)
+        self.samples = _samples(counts, samples, device)
+        self.scaling = _Scaling(scaler, device)
 
     def __len__(self) -> int:
-        return len(self.row)
+        return len(self.samples)
 
-    def __getitem__(self, batch: Tensor) -> tuple[Tensor, ...]:
-        row = self.row[batch].long()
-        occurs = torch.zeros(len(self.rows), dtype=torch.bool, device=row.device)
-        occurs[row.flatten()] = True
-        place = occurs.cumsum(0) - 1  # among the rows that occur in this batch
-        return self.scaled(self.rows[occurs]), place[row]
+    @staticmethod
+    def join(inputs: Sequence["SharedCounts"]) -> Batches:
+        """Batches of the rows that occur, and which of them each gene has, (fit, batch, gene)."""
+        (rows, row), samples = _together(
+            [(one.rows, one.row) for one in inputs], [one.samples for one in inputs]
+        )
+        scaling = _Scaling.join(inputs)
+        rows = rows[:, None]  # like accessions of one gene each
+
+        def read(place: Tensor) -> tuple[CountBatch, Tensor]:
+            occurring, which = _occurring(row.numpy(), samples.gather(1, place).numpy(), len(rows))
+            return CountBatch(rows, torch.from_numpy(occurring), *scaling), torch.from_numpy(which)
+
+        return read
 
 
-class _Scaled:
+@njit(cache=True)
+def _occurring(row, samples, n_rows):
+    """The distinct rows of each fit's batch, (fit, number) filled up with the first, and the place of each gene's."""
+    n_fits, n_batch = samples.shape
+    n_genes = row.shape[1]
+    which = np.empty((n_fits, n_batch, n_genes), np.int64)
+    occurring = np.zeros((n_fits, min(n_rows, n_batch * n_genes)), np.int64)
+    most = 0
+    for fit in range(n_fits):
+        number = np.full(n_rows, -1, np.int64)
+        n = 0
+        for i in range(n_batch):
+            for gene in range(n_genes):
+                kind = row[samples[fit, i], gene]
+                if number[kind] < 0:
+                    number[kind] = n
+                    occurring[fit, n] = kind
+                    n += 1
+                which[fit, i, gene] = number[kind]
+        most = max(most, n)
+    return occurring[:, :most].copy(), which
+
+
+class _Scaling:
     """A fitted `CountScaler` on the device."""
 
     def __init__(self, scaler: CountScaler, device: torch.device):
@@ -76,11 +181,37 @@ class _Scaled:
         self.mean = torch.as_tensor(scaler.mean_, device=device)
         self.scale = torch.as_tensor(scaler.scale_, device=device)
 
-    def __call__(self, counts: Tensor) -> Tensor:
-        counts = counts.float()
-        if self.frequency:
-            return counts / counts.sum(dim=-1, keepdim=True).clamp(min=1)
-        return (counts - self.mean) / self.scale
+    @staticmethod
+    def join(inputs: Sequence[Counts | SharedCounts]) -> tuple[Tensor, Tensor, bool]:
+        means, scales = ([getattr(one.scaling, name) for one in inputs] for name in ("mean", "scale"))
+        return torch.stack(means), torch.stack(scales), inputs[0].scaling.frequency
+
+
+def _samples(counts: Held, samples: np.ndarray | None, device: torch.device) -> Tensor:
+    return torch.as_tensor(np.arange(len(counts)) if samples is None else samples, device=device)
+
+
+def _padded(tensors: Sequence[Tensor]) -> Tensor:
+    """Stacked, each filled with zeros up to one more row than the longest has."""
+    longest = max(len(tensor) for tensor in tensors) + 1
+    padded = tensors[0].new_zeros((len(tensors), longest, *tensors[0].shape[1:]))
+    for target, tensor in zip(padded, tensors, strict=True):
+        target[: len(tensor)] = tensor
+    return padded
+
+
+def _together(
+    held: Sequence[tuple[Tensor, ...]], samples: Sequence[Tensor]
+) -> tuple[tuple[Tensor, ...], Tensor]:
+    """One set of tensors for all fits, and which of its accessions each fit reads, (fit, place)."""
+    if all(mine is first for one in held for mine, first in zip(one, held[0], strict=True)):
+        return held[0], _padded(samples)
+    if len(held[0]) == 2:  # rows, and row by row which of them
+        begin = np.cumsum([0, *(len(rows) for rows, _ in held[:-1])])
+        held = [(rows, row + int(first)) for (rows, row), first in zip(held, begin, strict=True)]
+    begin = np.cumsum([0, *(len(one[-1]) for one in held[:-1])])
+    shifted = [sample + int(first) for sample, first in zip(samples, begin, strict=True)]
+    return tuple(torch.cat(parts) for parts in zip(*held, strict=True)), _padded(shifted)
 
 
 def distinct_rows(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -115,15 +246,21 @@ def distinct_rows(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return rows, row.reshape(counts.shape[:2])
 
 
-def count_inputs(counts: np.ndarray, scaler: CountScaler, device: torch.device, batch_size: int) -> Inputs:
+def count_inputs(
+    counts: Held,
+    scaler: CountScaler,
+    device: torch.device,
+    batch_size: int,
+    samples: np.ndarray | None = None,
+) -> Counts | SharedCounts:
     """Hold counts in whichever form makes G cheaper: shared rows if a batch has few kinds, else one by one.
 
-    Counts that somebody has scaled already are no integers, and are held one by one.
+    Counts that somebody has scaled already are no integers, and are held one by one. A GPU computes every gene in less
+    time than it needs to look up what genes have in common.
     """
-    if counts.dtype.kind != "u":
-        return Counts(counts, scaler, device)
-    rows, row = distinct_rows(counts)
-    first = row[:batch_size]
-    if len(np.unique(first)) < first.size / 2:
-        return SharedCounts(rows, row, scaler, device)
-    return Counts(counts, scaler, device)
+    if device.type == "cpu" and counts.array.dtype.kind == "u":
+        first = counts.array[:batch_size] if samples is None else counts.array[samples[:batch_size]]
+        rows, row = distinct_rows(first)
+        if len(rows) < FEW * row.size:
+            return SharedCounts(counts, scaler, device, samples)
+    return Counts(counts, scaler, device, samples)

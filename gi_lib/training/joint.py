@@ -6,7 +6,9 @@ multi-task network, so the labels of T1 could as well be further outputs of it. 
 
 import numpy as np
 
-from gi_lib.training.estimators import AfterEpoch, GalianaRegressor
+from gi_lib.training.estimators import AfterEpoch, GalianaRegressor, fit_together
+from gi_lib.training.inputs import Held
+from gi_lib.training.together import Fitting
 
 
 class JointGalianaRegressor(GalianaRegressor):
@@ -23,11 +25,25 @@ class JointGalianaRegressor(GalianaRegressor):
         source: np.ndarray | None = None,
         after_epoch: AfterEpoch | None = None,
     ) -> "JointGalianaRegressor":
-        """Train on both tasks.
+        """Train on both tasks; see `fitting`."""
+        return fit_together([self], X, y, source=source, after_epoch=after_epoch)[0]
+
+    def fitting(
+        self,
+        X: Held,
+        samples: np.ndarray,
+        y: np.ndarray,
+        source: np.ndarray | None = None,
+        after_epoch: AfterEpoch | None = None,
+    ) -> Fitting:
+        """As for the other regressors, on the labels of both tasks.
 
         Parameters
         ----------
-        X : shape (sample, gene, variant_type)
+        X
+            Counts (accession, gene, variant_type) of all accessions.
+        samples : shape (sample,)
+            Which of them to learn from.
         y : shape (sample,) or (sample, trait)
             Labels of T2, NaN for missing.
         source : shape (sample, source_trait)
@@ -39,8 +55,7 @@ class JointGalianaRegressor(GalianaRegressor):
         Raises
         ------
         ValueError
-            If `source` is missing or not one row per accession, or X and y differ in length; if a trait of T2 has no
-            two different labels.
+            If `source` is missing; if a trait of T2 has no two different labels.
         """
         y = np.asarray(y, np.float64)
         targets = y.reshape(len(y), -1)
@@ -48,18 +63,11 @@ class JointGalianaRegressor(GalianaRegressor):
             raise ValueError(
                 "Joint training needs `source`, the labels of the source task, one row per accession."
             )
-        source = np.asarray(source, np.float64)
-        if source.ndim != 2 or not len(source) == len(X) == len(y):
-            raise ValueError(
-                f"X has {len(X)} accessions, y {len(y)} and source the shape {source.shape}; needed are as many rows "
-                "in each, and a column of source per trait."
-            )
         differs = np.nanmax(source, axis=0, initial=-np.inf) > np.nanmin(source, axis=0, initial=np.inf)
         both = np.column_stack([targets, source[:, differs]])
         known = ~np.isnan(both).all(axis=1)
         self.n_targets_, self.single_target_ = targets.shape[1], y.ndim == 1
-        super().fit(X[known], both[known], after_epoch)
-        return self
+        yield from super().fitting(X, samples[known], both[known], after_epoch)
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """Predictions of the traits of T2 in the units of their labels, shape (sample,) or (sample, trait)."""

@@ -1,9 +1,8 @@
-"""The one training loop, for every network: batches, optimiser, learning rate, loss."""
+"""The one training loop, for every network and any number of fits: batches, optimiser, learning rate, loss."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
@@ -11,9 +10,10 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from gi_lib.training.inputs import Inputs
-from gi_lib.training.optimisers import RMSprop
+from gi_lib.training.optimisers import Adam, RMSprop
+from gi_lib.training.stacked import restack, stack, unstack
 
-OPTIMISERS = {"rmsprop": RMSprop, "adam": partial(torch.optim.Adam, fused=True)}
+OPTIMISERS = {"rmsprop": RMSprop, "adam": Adam}
 DEVICES = ("auto", "cpu", "cuda")
 
 
@@ -58,79 +58,206 @@ class Schedule:
 
 
 def masked_mse(outputs: Tensor, labels: Tensor) -> Tensor:
-    """Mean squared error over the labels that are there (NaN marks a missing one)."""
+    """Mean squared error over the labels that are there (NaN marks a missing one).
+
+    Maps (..., batch, trait) to one number for each of the leading dimensions.
+    """
     observed = ~torch.isnan(labels)
     error = torch.where(observed, outputs - torch.nan_to_num(labels), 0)
-    return error.square().sum() / observed.sum().clamp(min=1)
+    return error.square().sum((-2, -1)) / observed.sum((-2, -1)).clamp(min=1)
 
 
-def train(
-    network: nn.Module,
-    inputs: Inputs,
-    labels: Tensor,
-    schedule: Schedule,
-    loss: Callable[[Tensor, Tensor], Tensor],
-    seed: int,
-    progress: bool = False,
-    after_epoch: Callable[[int], None] | None = None,
-) -> list[float]:
-    """Train a network in place.
+def cross_entropy(outputs: Tensor, labels: Tensor) -> Tensor:
+    """Mean cross-entropy over the labels that are there (-1 marks a missing one).
 
-    Parameters
+    Maps outputs (..., batch, class) and labels (..., batch) to one number for each of the leading dimensions.
+    """
+    observed = labels >= 0
+    chosen = outputs.log_softmax(-1).gather(-1, labels.clamp(min=0)[..., None])[..., 0]
+    return -torch.where(observed, chosen, 0).sum(-1) / observed.sum(-1).clamp(min=1)
+
+
+@dataclass
+class Training:
+    """One network to train, in place.
+
+    Attributes
     ----------
     network
         On the device of `inputs` and `labels`.
     inputs, labels
         One entry per accession.
-    loss
-        Maps (outputs, labels) of a batch to a scalar.
+    schedule, loss
+        The loss maps outputs (fit, batch, output) and labels (fit, batch, ...) to one number per fit, and leaves out
+        missing labels: NaN, or -1 where they are integers.
     seed
         Decides the order of the accessions in every epoch.
     progress
         Show a bar with the loss.
     after_epoch
         Called with the number of epochs done; an exception it raises ends the training.
+    """
+
+    network: nn.Module
+    inputs: Inputs
+    labels: Tensor
+    schedule: Schedule
+    loss: Callable[[Tensor, Tensor], Tensor] = masked_mse
+    seed: int = 0
+    progress: bool = False
+    after_epoch: Callable[[int], None] | None = None
+
+
+def train(trainings: Sequence[Training]) -> list[list[float] | Exception]:
+    """Train several networks of one shape at once, each as if it were alone.
+
+    Each has accessions, weights, state of the optimiser and learning rate of its own. In one step every network
+    takes its next batch; one that has no batch left in an epoch waits for the others.
+
+    Parameters
+    ----------
+    trainings
+        With equal schedules and losses, inputs of one class, and networks of one shape.
 
     Returns
     -------
-    list of float
-        Mean training loss of each epoch.
-
-    Raises
-    ------
-    FloatingPointError
-        If the loss stops being a finite number.
+    list
+        For each network the mean training loss of each epoch, or the exception that ended its training: that of
+        `after_epoch`, or `FloatingPointError` if the loss stopped being a finite number.
     """
-    optimiser = OPTIMISERS[schedule.optimiser](
-        network.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
+    schedule = trainings[0].schedule
+    networks = [one.network.train() for one in trainings]
+    sizes = [len(one.inputs) for one in trainings]
+    engine = _Engine(trainings)
+    falling = [_Plateau(schedule) for _ in trainings]
+    orders = [torch.Generator().manual_seed(one.seed) for one in trainings]
+    results: list[list[float] | Exception] = [[] for _ in trainings]
+    epochs = tqdm(
+        range(schedule.epochs), unit="epoch", disable=not any(one.progress for one in trainings), leave=False
     )
-    cut = torch.optim.lr_scheduler.ReduceLROnPlateau(
-        optimiser, factor=schedule.decay, patience=schedule.patience - 1, threshold=0.0
-    )
-    order = torch.Generator().manual_seed(seed)
-    history = []
-    epochs = tqdm(range(schedule.epochs), unit="epoch", disable=not progress, leave=False)
     for epoch in epochs:
-        network.train()
-        total = torch.zeros((), device=labels.device)
-        shuffled = torch.randperm(len(inputs), generator=order).to(labels.device)
-        for batch in shuffled.split(schedule.batch_size):
-            optimiser.zero_grad(set_to_none=True)
-            error = loss(network(*inputs[batch]), labels[batch])
-            error.backward()
-            optimiser.step()
-            total += error.detach() * len(batch)
-        history.append(total.item() / len(inputs))
-        if not math.isfinite(history[-1]):
-            raise FloatingPointError(
-                f"The training loss became {history[-1]} in epoch {epoch + 1}; "
-                f"try a learning rate below {schedule.learning_rate:g}."
-            )
-        cut.step(history[-1])
-        epochs.set_postfix(loss=f"{history[-1]:.3f}")
-        if after_epoch is not None:
-            after_epoch(epoch + 1)
-    return history
+        totals = engine.epoch(
+            [torch.randperm(n, generator=order) for n, order in zip(sizes, orders, strict=True)]
+        )
+        current = [total / n for total, n in zip(totals, sizes, strict=True)]
+        going = [fit for fit, result in enumerate(results) if not isinstance(result, Exception)]
+        for fit in going:
+            results[fit].append(current[fit])
+            if not math.isfinite(current[fit]):
+                results[fit] = FloatingPointError(
+                    f"The training loss became {current[fit]} in epoch {epoch + 1}; "
+                    f"try a learning rate below {schedule.learning_rate:g}."
+                )
+        engine.learning_rates([plateau.step(error) for plateau, error in zip(falling, current, strict=True)])
+        epochs.set_postfix(loss=f"{np.mean([current[fit] for fit in going]):.3f}")
+        if any(one.after_epoch for one in trainings):
+            unstack(engine.network, networks)
+            for fit in going:
+                if trainings[fit].after_epoch and not isinstance(results[fit], Exception):
+                    try:
+                        trainings[fit].after_epoch(epoch + 1)
+                    except Exception as error:
+                        results[fit] = error
+                    trainings[fit].network.train()
+        if all(isinstance(result, Exception) for result in results):
+            break
+    unstack(engine.network, networks)
+    return results
+
+
+class _Plateau:
+    """The learning rate of one fit: cut after `Schedule.patience` epochs in a row without a lower loss."""
+
+    def __init__(self, schedule: Schedule):
+        self.schedule = schedule
+        self.rate, self.lowest, self.waited = schedule.learning_rate, math.inf, 0
+
+    def step(self, loss: float) -> float:
+        self.waited = 0 if loss < self.lowest else self.waited + 1
+        self.lowest = min(self.lowest, loss)
+        if self.waited == self.schedule.patience:
+            self.rate, self.waited = self.rate * self.schedule.decay, 0
+        return self.rate
+
+
+class _Engine:
+    """The steps of stacked networks; on a GPU one step is recorded as a CUDA graph and then replayed."""
+
+    def __init__(self, trainings: Sequence[Training]):
+        schedule, self.loss = trainings[0].schedule, trainings[0].loss
+        self.networks = [one.network for one in trainings]
+        self.batch_size = schedule.batch_size
+        self.network = stack(self.networks)
+        self.batches = type(trainings[0].inputs).join([one.inputs for one in trainings])
+        self.labels = _with_a_missing_one([one.labels for one in trainings])
+        self.device = self.labels.device
+        self.lengths = torch.tensor([[len(one.inputs)] for one in trainings], device=self.device)
+        self.fit = torch.arange(len(trainings), device=self.device)[:, None]
+        self.rates = torch.full((len(trainings),), schedule.learning_rate, device=self.device)
+        self.optimiser = OPTIMISERS[schedule.optimiser](
+            self.network.parameters(), self.rates, schedule.weight_decay
+        )
+        self.total = torch.zeros(len(trainings), device=self.device)
+        longest = max(len(one.inputs) for one in trainings)
+        self.n_steps = -(-longest // self.batch_size)
+        # A place after the last accession of a fit has a missing label: it fills up a batch.
+        shape = self.n_steps, len(trainings), self.batch_size
+        self.order = self.lengths.expand(shape[1:]).expand(shape).clone()
+        self.cursor = torch.zeros(1, dtype=torch.int64, device=self.device)
+        self.graph = self._recorded() if self.device.type == "cuda" else None
+
+    def epoch(self, orders: Sequence[Tensor]) -> list[float]:
+        """One epoch in these orders of accessions; the sum over accessions of each fit's loss."""
+        full = torch.empty((len(orders), self.n_steps * self.batch_size), dtype=torch.int64)
+        for row, order in zip(full, orders, strict=True):
+            row[: len(order)], row[len(order) :] = order, len(order)
+        self.order.copy_(full.view(len(orders), self.n_steps, self.batch_size).transpose(0, 1))
+        self.total.zero_()
+        self.cursor.zero_()
+        for _ in range(self.n_steps):
+            self.graph.replay() if self.graph else self._step()
+        return self.total.tolist()
+
+    def learning_rates(self, rates: Sequence[float]) -> None:
+        """Set each fit's learning rate."""
+        self.rates.copy_(torch.tensor(rates))
+
+    def _step(self) -> None:
+        place = self.order.index_select(0, self.cursor)[0]  # (fit, batch)
+        self.optimiser.zero_grad()
+        error = self.loss(self.network(*self.batches(place)), self.labels[self.fit, place])  # (fit,)
+        error.sum().backward()
+        n = (place < self.lengths).sum(1)
+        self.optimiser.step((n > 0).to(self.rates.dtype))
+        self.total += error.detach() * n
+        self.cursor += 1
+
+    def _recorded(self) -> torch.cuda.CUDAGraph:
+        self.order.zero_()
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(3):  # kernels are compiled and memory is taken before the recording
+                self.cursor.zero_()
+                self._step()
+        torch.cuda.current_stream().wait_stream(stream)
+        self.optimiser.zero_grad()
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            self._step()
+        restack(self.network, self.networks)
+        self.optimiser.forget()
+        return graph
+
+
+def _with_a_missing_one(labels: Sequence[Tensor]) -> Tensor:
+    """Labels of all fits, (fit, accession + 1, ...), filled up with missing ones."""
+    longest = max(len(one) for one in labels) + 1
+    missing = math.nan if labels[0].is_floating_point() else -1
+    filled = labels[0].new_full((len(labels), longest, *labels[0].shape[1:]), missing)
+    for row, one in zip(filled, labels, strict=True):
+        row[: len(one)] = one
+    return filled
 
 
 @torch.no_grad()
@@ -141,7 +268,8 @@ def predict(
     output: Callable[..., Tensor] = nn.Module.__call__,
 ) -> np.ndarray:
     """Outputs of a network, shape (sample, output), or of another of its methods, such as ``Galiana.features``."""
-    network.eval()
-    batches = torch.arange(len(inputs)).split(batch_size)
+    network = stack([network.eval()])
+    batches = inputs.join([inputs])
     device = next(network.parameters()).device
-    return torch.cat([output(network, *inputs[batch.to(device)]) for batch in batches]).cpu().numpy()
+    places = torch.arange(len(inputs), device=device)[None].split(batch_size, dim=1)
+    return torch.cat([output(network, *batches(place))[0] for place in places]).cpu().numpy()

@@ -13,9 +13,10 @@ from torch import nn
 
 from gi_lib.models.galiana import Galiana
 from gi_lib.models.transfer import FrozenGaliana
-from gi_lib.training.estimators import AfterEpoch, CountNetwork, GalianaRegressor, Regressor
-from gi_lib.training.inputs import Features, Inputs
+from gi_lib.training.estimators import AfterEpoch, CountNetwork, GalianaRegressor, Regressor, fit_together
+from gi_lib.training.inputs import Features, Held, Inputs
 from gi_lib.training.loop import predict
+from gi_lib.training.together import Fitting
 
 MEMORY = 32
 """How many trained bodies are kept: the transfer models of a fold share one."""
@@ -61,11 +62,25 @@ class _Transfer(Regressor, CountNetwork):
         source: np.ndarray | None = None,
         after_epoch: AfterEpoch | None = None,
     ) -> "_Transfer":
-        """Train on the source task, then on the labels y.
+        """Train on the source task, then on the labels y; see `fitting`."""
+        return fit_together([self], X, y, source=source, after_epoch=after_epoch)[0]
+
+    def fitting(
+        self,
+        X: Held,
+        samples: np.ndarray,
+        y: np.ndarray,
+        source: np.ndarray | None = None,
+        after_epoch: AfterEpoch | None = None,
+    ) -> Fitting:
+        """As for the other regressors, with a training on the source task first.
 
         Parameters
         ----------
-        X : shape (sample, gene, variant_type)
+        X
+            Counts (accession, gene, variant_type) of all accessions.
+        samples : shape (sample,)
+            Which of them to learn from.
         y : shape (sample,) or (sample, trait)
             Labels of T2, NaN for missing. An accession without any takes part in T1 only.
         source : shape (sample, source_trait)
@@ -76,25 +91,18 @@ class _Transfer(Regressor, CountNetwork):
         Raises
         ------
         ValueError
-            If `source` is missing, differs from X in length, or has nothing to learn from; if a trait of T2
-            has no two different labels.
+            If `source` is missing or has nothing to learn from; if a trait of T2 has no two different labels.
         """
         if source is None:
             raise ValueError(
                 "Transfer learning needs `source`, the labels of the source task, one row per accession."
             )
-        source = np.asarray(source, np.float64)
-        if source.ndim != 2 or len(source) != len(X):
-            raise ValueError(
-                f"source has shape {source.shape}; needed are {len(X)} rows, one per accession of X, and a column "
-                "per trait."
-            )
-        self.source_ = self._trained_source(X, source)
+        self.source_ = yield from self._trained_source(X, samples, source)
         self.scaler_ = self.source_.scaler_
         known = ~np.isnan(np.asarray(y, np.float64).reshape(len(y), -1)).all(axis=1)
-        return super().fit(X[known], np.asarray(y)[known], after_epoch)
+        yield from super().fitting(X, samples[known], np.asarray(y)[known], after_epoch)
 
-    def _trained_source(self, X: np.ndarray, source: np.ndarray) -> GalianaRegressor:
+    def _trained_source(self, X: Held, samples: np.ndarray, source: np.ndarray) -> Fitting:
         """Galiana trained on T1, from memory if the same has been asked for before."""
         known = ~np.isnan(source).all(axis=1)
         lowest, highest = (
@@ -103,7 +111,7 @@ class _Transfer(Regressor, CountNetwork):
         )
         if not (highest > lowest).any():
             raise ValueError("No trait of the source task has two different labels among these accessions.")
-        X, source = X[known], source[known][:, highest > lowest]
+        samples, source = samples[known], source[known][:, highest > lowest]
         model = GalianaRegressor(
             scaling=self.scaling,
             hidden=self.hidden,
@@ -117,17 +125,17 @@ class _Transfer(Regressor, CountNetwork):
             progress=self.progress,
         )
         digest = hashlib.sha256(repr({**model.get_params(), "progress": None}).encode())
-        for array in (X, source):
-            digest.update(f"{array.shape}{array.dtype}".encode() + np.ascontiguousarray(array).tobytes())
+        digest.update(X.digest.encode() + samples.tobytes() + f"{source.shape}".encode() + source.tobytes())
         key = digest.hexdigest()
         if key not in _trained:
-            _trained[key] = model.fit(X, source)
+            yield from model.fitting(X, samples, source)
+            _trained[key] = model
             if len(_trained) > MEMORY:
                 _trained.popitem(last=False)
         _trained.move_to_end(key)
         return _trained[key]
 
-    def _fit_inputs(self, X: np.ndarray) -> None:
+    def _fit_inputs(self, X: Held, samples: np.ndarray) -> None:
         """The body has learned to read counts as T1 scaled them."""
 
     def _body(self) -> Galiana:

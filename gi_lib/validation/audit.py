@@ -110,7 +110,7 @@ def _replaced(cohort: xr.Dataset, name: str, values: np.ndarray) -> xr.Dataset:
 def _predict(cohort: xr.Dataset, prepare: Prepare, fold: Fold, seed: int) -> np.ndarray:
     prepared, model = prepare(cohort)
     X, labels = model_inputs(prepared, model.inputs), prepared["trait_value"].values
-    predicted = fit_predict(
-        X, labels, seeded(model.estimator, seed, fold), fold, source_labels(prepared, model)
+    (predicted,) = fit_predict(
+        X, labels, [seeded(model.estimator, seed, fold)], [fold], source_labels(prepared, model)
     )
-    return np.asarray(predicted).reshape(len(fold.test), -1)
+    return predicted.reshape(len(fold.test), -1)

@@ -4,7 +4,8 @@ import hashlib
 import inspect
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import fields, is_dataclass
 from functools import cache
 from importlib.metadata import version
@@ -107,24 +108,46 @@ def _code_version() -> str:
     return digest.hexdigest()
 
 
-def cached_predictions(key: str, compute: Callable[[], np.ndarray]) -> np.ndarray:
-    """What an equal fit has left under this name, or else what `compute` gives, kept for the next."""
+def cached_predictions(
+    keys: Sequence[str], compute: Callable[[list[int]], list[np.ndarray]]
+) -> list[np.ndarray]:
+    """What equal fits have left under these names; `compute` gives those of the numbers that are missing.
+
+    What is computed is kept for the next. Whoever asks second for the same fit waits and then reads what the first has
+    written.
+    """
+    paths = [_path(key) for key in keys]
+    with ExitStack() as locks:
+        for path in sorted(set(paths)):  # in one order everywhere, so that no two wait for each other
+            locks.enter_context(filelock.FileLock(path.with_suffix(".lock")))
+        found = [_read(path) for path in paths]
+        missing = [number for number, predicted in enumerate(found) if predicted is None]
+        for number, predicted in zip(missing, compute(missing) if missing else [], strict=True):
+            found[number] = predicted
+            _write(paths[number], predicted)
+    return found
+
+
+def _path(key: str) -> Path:
     folder = cache_dir() / "predictions" / key[:2]
-    path = folder / f"{key}.npy"
     folder.mkdir(parents=True, exist_ok=True)
-    # Whoever asks second for the same fit waits here and then reads what the first has written.
-    with filelock.FileLock(path.with_suffix(".lock")):
-        if path.exists():
-            try:
-                return np.load(path, allow_pickle=False)
-            except (ValueError, EOFError, OSError):
-                path.unlink(missing_ok=True)  # damaged on disk: fit again
-        predicted = compute()
-        scratch = path.with_suffix(".tmp")
+    return folder / f"{key}.npy"
+
+
+def _read(path: Path) -> np.ndarray | None:
+    if path.exists():
         try:
-            with scratch.open("wb") as file:
-                np.save(file, predicted)
-            os.replace(scratch, path)
-        finally:
-            scratch.unlink(missing_ok=True)
-        return predicted
+            return np.load(path, allow_pickle=False)
+        except (ValueError, EOFError, OSError):
+            path.unlink(missing_ok=True)  # damaged on disk: fit again
+    return None
+
+
+def _write(path: Path, predicted: np.ndarray) -> None:
+    scratch = path.with_suffix(".tmp")
+    try:
+        with scratch.open("wb") as file:
+            np.save(file, predicted)
+        os.replace(scratch, path)
+    finally:
+        scratch.unlink(missing_ok=True)

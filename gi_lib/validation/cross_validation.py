@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator, clone
 from tqdm import tqdm
 
 from gi_lib.datasets.cohort import fingerprint
+from gi_lib.training import fit_together
 from gi_lib.validation.cache import cached_predictions, prediction_key
 from gi_lib.validation.model import Model, model_inputs
 from gi_lib.validation.splits import Fold, Split, derived_seed
@@ -132,22 +133,32 @@ def _predictions(
     folds = list(split.folds(cohort))
     with tqdm(total=len(models) * len(folds), unit="fit", disable=not progress) as bar:
         for model in models:
-            X = model_inputs(cohort, model.inputs)
-            for fold in folds:
-                bar.set_postfix_str(f"{model.name}, fold {fold.fold + 1}")
-                estimator = seeded(model.estimator, seed, fold)
+            X, source = model_inputs(cohort, model.inputs), source_labels(cohort, model)
+            # Networks are trained on all folds at once, other models fold by fold.
+            together = hasattr(model.estimator, "fitting")
+            for part in [folds] if together else [[fold] for fold in folds]:
+                bar.set_postfix_str(
+                    f"{model.name}, fold {part[0].fold + 1}" + " and others" * (len(part) > 1)
+                )
+                estimators = [seeded(model.estimator, seed, fold) for fold in part]
 
-                def compute(X=X, estimator=estimator, fold=fold, model=model) -> np.ndarray:
-                    return fit_predict(X, labels, estimator, fold, source_labels(cohort, model))
+                def compute(
+                    numbers, X=X, estimators=estimators, part=part, source=source
+                ) -> list[np.ndarray]:
+                    chosen = [estimators[number] for number in numbers], [part[number] for number in numbers]
+                    return fit_predict(X, labels, *chosen, source)
 
                 if cached:
-                    predicted = cached_predictions(
-                        prediction_key(content, model.inputs, estimator, fold), compute
-                    )
+                    keys = [
+                        prediction_key(content, model.inputs, estimator, fold)
+                        for estimator, fold in zip(estimators, part, strict=True)
+                    ]
+                    predictions = cached_predictions(keys, compute)
                 else:
-                    predicted = compute()
-                yield model, fold, predicted
-                bar.update()
+                    predictions = compute(range(len(part)))
+                for fold, predicted in zip(part, predictions, strict=True):
+                    yield model, fold, predicted
+                bar.update(len(part))
 
 
 def seeded(estimator: BaseEstimator, seed: int, fold: Fold) -> BaseEstimator:
@@ -177,20 +188,29 @@ def source_labels(cohort: xr.Dataset, model: Model) -> np.ndarray | None:
 
 
 def fit_predict(
-    X: np.ndarray, labels: np.ndarray, estimator: BaseEstimator, fold: Fold, source: np.ndarray | None = None
-) -> np.ndarray:
-    """Fit on the training part of a fold and predict its test part; nothing of the test part but X is seen.
+    X: np.ndarray,
+    labels: np.ndarray,
+    estimators: Sequence[BaseEstimator],
+    folds: Sequence[Fold],
+    source: np.ndarray | None = None,
+) -> list[np.ndarray]:
+    """Fit each estimator on the training part of its fold and predict the test part; of that only X is seen.
 
-    A training accession without any label takes part only if it has labels of the source task.
+    A training accession without any label takes part only if it has labels of the source task. Networks are fitted
+    together.
     """
-    train = fold.train
-    if source is not None:
-        fitted = estimator.fit(X[train], labels[train], source=source[train])
+    samples = [fold.train for fold in folds]
+    if source is None and labels.dtype.kind == "f":
+        samples = [train[~np.isnan(labels[train]).all(axis=1)] for train in samples]
+    if all(hasattr(estimator, "fitting") for estimator in estimators):
+        fit_together(estimators, X, labels, samples, source)
     else:
-        if labels.dtype.kind == "f":
-            train = train[~np.isnan(labels[train]).all(axis=1)]
-        fitted = estimator.fit(X[train], labels[train])
-    return np.asarray(fitted.predict(X[fold.test]))
+        for estimator, train in zip(estimators, samples, strict=True):
+            options = {} if source is None else {"source": source[train]}
+            estimator.fit(X[train], labels[train], **options)
+    return [
+        np.asarray(estimator.predict(X[fold.test])) for estimator, fold in zip(estimators, folds, strict=True)
+    ]
 
 
 def _table(cohort: xr.Dataset, fold: Fold, predicted: np.ndarray) -> pd.DataFrame:

@@ -92,13 +92,9 @@ def test_what_the_source_task_shows_helps():
     ("source", "n", "sentence"),
     [
         (None, 40, "Joint training needs `source`, the labels of the source task"),
-        (
-            np.zeros((3, 2)),
-            40,
-            r"X has 40 accessions, y 40 and source the shape \(3, 2\); needed are as many rows",
-        ),
-        (np.zeros(40), 40, r"source the shape \(40,\)"),
-        (np.zeros((40, 2)), 39, "X has 39 accessions, y 40"),
+        (np.zeros((3, 2)), 40, r"source has shape \(3, 2\); needed are 40 rows, one per accession of X"),
+        (np.zeros(40), 40, r"source has shape \(40,\)"),
+        (np.zeros((40, 2)), 39, "X has 39 accessions but y has 40"),
     ],
 )
 def test_labels_that_do_not_fit_are_refused(source, n, sentence):

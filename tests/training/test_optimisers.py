@@ -1,59 +1,116 @@
-"""The compiled optimiser takes PyTorch's steps."""
+"""The stacked optimisers take PyTorch's steps, each fit on its own."""
 
+import pytest
 import torch
 from torch import nn
 
-from gi_lib.training.optimisers import RMSprop
+from gi_lib.training.optimisers import Adam, RMSprop
+
+KINDS = {RMSprop: torch.optim.RMSprop, Adam: torch.optim.Adam}
+RATES = (0.03, 0.01, 0.002)
+N_STEPS = 60
 
 
-def trained(optimiser, network: nn.Module, n_steps: int = 60) -> list[torch.Tensor]:
-    """Parameters of a copy of the network after some steps on random data."""
-    torch.manual_seed(0)
-    network.load_state_dict({name: torch.randn_like(value) for name, value in network.state_dict().items()})
-    steps = optimiser(network.parameters(), lr=0.01, weight_decay=0.02)
-    schedule = torch.optim.lr_scheduler.StepLR(steps, step_size=20, gamma=1 / 3)
-    inputs, labels = torch.randn(n_steps, 8, 5), torch.randn(n_steps, 8, 2)
-    for x, y in zip(inputs, labels, strict=True):
-        steps.zero_grad()
-        (network(x.to(network[0].weight.dtype)) - y).square().mean().backward()
-        steps.step()
-        schedule.step()
-    return [parameter.detach().clone() for parameter in network.parameters()]
+def problem(dtype=torch.float32) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Weights to begin with, and features and labels for each step, of three fits."""
+    random = torch.Generator().manual_seed(0)
+    return tuple(
+        torch.randn(shape, generator=random, dtype=dtype)
+        for shape in ((3, 5, 2), (N_STEPS, 3, 8, 5), (N_STEPS, 3, 8, 2))
+    )
 
 
-def network() -> nn.Sequential:
-    return nn.Sequential(nn.Linear(5, 7), nn.LayerNorm(7), nn.Tanh(), nn.Linear(7, 2))
+def gradient_step(weights, x, y) -> None:
+    (torch.tanh(x @ weights) - y).square().mean((-2, -1)).sum().backward()
 
 
-def test_parameters_after_sixty_steps_equal_those_of_pytorch():
-    ours, theirs = trained(RMSprop, network()), trained(torch.optim.RMSprop, network())
-    for one, other in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
-    assert not torch.equal(ours[0], network()[0].weight)
+def one_by_one(kind, active: torch.Tensor, dtype=torch.float32) -> torch.Tensor:
+    """PyTorch's steps, each fit alone and only where it is active; each rate is cut on the way."""
+    start, features, labels = problem(dtype)
+    finished = []
+    for fit, rate in enumerate(RATES):
+        weights = nn.Parameter(start[fit].clone())
+        optimiser = kind([weights], lr=rate, weight_decay=0.02)
+        for step in range(N_STEPS):
+            if step == 30:
+                optimiser.param_groups[0]["lr"] = rate / 3
+            optimiser.zero_grad()
+            gradient_step(weights, features[step, fit], labels[step, fit])
+            if active[step, fit]:
+                optimiser.step()
+        finished.append(weights.detach())
+    return torch.stack(finished)
 
 
-def test_a_parameter_without_gradient_stays():
-    frozen = network()
-    frozen[0].requires_grad_(False)
-    before = frozen[0].weight.detach().clone()
-    optimiser = RMSprop(frozen.parameters(), weight_decay=0.1)
-    frozen(torch.ones(3, 5)).sum().backward()
-    optimiser.step()
-    assert torch.equal(frozen[0].weight, before)
-    assert set(optimiser.state) == {p for p in frozen.parameters() if p.requires_grad}
+def together(kind, active: torch.Tensor, dtype=torch.float32) -> torch.Tensor:
+    start, features, labels = problem(dtype)
+    weights, rates = nn.Parameter(start.clone()), torch.tensor(RATES, dtype=dtype)
+    optimiser = kind([weights], rates, weight_decay=0.02)
+    for step in range(N_STEPS):
+        if step == 30:
+            rates /= 3
+        optimiser.zero_grad()
+        gradient_step(weights, features[step], labels[step])
+        optimiser.step(active[step])
+    return weights.detach()
 
 
-def test_double_precision_takes_the_step_of_pytorch():
-    ours = trained(RMSprop, network().double())
-    for one, other in zip(ours, trained(torch.optim.RMSprop, network().double()), strict=True):
-        assert torch.equal(one, other)
+@pytest.mark.parametrize("kind", KINDS)
+def test_sixty_steps_at_three_rates_equal_those_of_pytorch(kind):
+    everybody = torch.ones(N_STEPS, 3)
+    theirs = one_by_one(KINDS[kind], everybody)
+    torch.testing.assert_close(together(kind, everybody), theirs, rtol=1e-4, atol=1e-5)
+    assert (theirs - problem()[0]).abs().min(dim=1).values.max() > 0.01  # they have gone somewhere
 
 
-def test_gradients_in_another_order_of_memory():
-    ours, theirs = nn.Parameter(torch.ones(3, 4)), nn.Parameter(torch.ones(3, 4))
-    gradient = torch.arange(12.0).view(4, 3).t()
-    for parameter, optimiser in ((ours, RMSprop), (theirs, torch.optim.RMSprop)):
-        parameter.grad = gradient.clone(memory_format=torch.preserve_format)
-        assert not parameter.grad.is_contiguous()
-        optimiser([parameter], lr=0.1).step()
-    torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-7)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_fit_that_sits_steps_out_is_as_if_they_had_not_been(kind):
+    active = (torch.rand((N_STEPS, 3), generator=torch.Generator().manual_seed(1)) < 0.7).float()
+    assert not active[0].all()
+    torch.testing.assert_close(together(kind, active), one_by_one(KINDS[kind], active), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_plain_rule_in_double_precision_equals_pytorch(kind):
+    active = (torch.rand((N_STEPS, 3), generator=torch.Generator().manual_seed(1)) < 0.7).double()
+    plain = together(kind, active, torch.float64)
+    torch.testing.assert_close(plain, one_by_one(KINDS[kind], active, torch.float64), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_parameter_without_gradient_stays(kind):
+    moving, still = nn.Parameter(torch.ones(2, 3)), nn.Parameter(torch.ones(2, 3))
+    optimiser = kind([moving, still], torch.tensor([0.1, 0.1]), weight_decay=0.1)
+    moving.sum().backward()
+    optimiser.step(torch.ones(2))
+    assert torch.equal(still, torch.ones(2, 3))
+    assert (moving < 1).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradients_in_another_order_of_memory(kind):
+    gradient = torch.arange(24.0).view(2, 4, 3).transpose(1, 2)
+    results = []
+    for value in (gradient, gradient.contiguous()):
+        parameter = nn.Parameter(torch.ones(2, 3, 4))
+        parameter.grad = value
+        kind([parameter], torch.tensor([0.1, 0.2])).step(torch.ones(2))
+        results.append(parameter.detach())
+    assert torch.equal(*results)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_forgetting_begins_anew(kind):
+    ones = torch.ones(1)
+    parameter = nn.Parameter(torch.ones(1, 3))
+    optimiser = kind([parameter], torch.tensor([0.1]))
+    results = []
+    for _ in range(2):
+        for scale in (1.0, 5.0):
+            parameter.grad = torch.full((1, 3), scale)
+            optimiser.step(ones)
+        results.append(parameter.detach().clone())
+        with torch.no_grad():
+            parameter.fill_(1)
+        optimiser.forget()
+    assert torch.equal(*results)

@@ -11,9 +11,10 @@ from gi_lib.training import (
     FineTunedGalianaRegressor,
     FrozenGalianaRegressor,
     GalianaRegressor,
+    Held,
     Schedule,
+    Training,
     count_inputs,
-    masked_mse,
     train,
     transfer,
 )
@@ -79,9 +80,9 @@ def test_training_on_kept_features_equals_training_through_the_body():
     labels = torch.tensor(((y - y.mean(axis=0)) / y.std(axis=0)).astype(np.float32))
     torch.manual_seed(3)
     through = FrozenGaliana(fitted._body(), 2, 5)
-    inputs = count_inputs(X, fitted.scaler_, torch.device("cpu"), 10)
+    inputs = count_inputs(Held(X), fitted.scaler_, torch.device("cpu"), 10)
     schedule = Schedule(3, 10, 1e-2, 1e-6, "rmsprop")
-    history = train(through, inputs, labels, schedule, masked_mse, seed=3)
+    (history,) = train([Training(through, inputs, labels, schedule, seed=3)])
     assert fitted.loss_history_ == pytest.approx(history, rel=1e-4)
     for ours, plain in zip(weights(fitted.network_.head), weights(through.head), strict=True):
         np.testing.assert_allclose(ours, plain, rtol=1e-3, atol=1e-5)
@@ -111,9 +112,9 @@ def test_source_traits_without_two_different_labels_are_left_out():
 def test_models_of_one_fold_share_the_source_task(monkeypatch):
     X, y, source = data()
     fits = []
-    plain_fit = GalianaRegressor.fit
+    plain = GalianaRegressor.fitting
     monkeypatch.setattr(
-        GalianaRegressor, "fit", lambda self, *a, **k: fits.append(1) or plain_fit(self, *a, **k)
+        GalianaRegressor, "fitting", lambda self, *a, **k: fits.append(1) or plain(self, *a, **k)
     )
     first = FrozenGalianaRegressor(**QUICK, head_hidden=5).fit(X, y, source=source)
     second = FineTunedGalianaRegressor(**QUICK).fit(X, y, source=source)

@@ -10,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 
 from gi_lib.encoding.scaling import CountScaler, Flatten
 from gi_lib.models import CountryMean, map_neighbours, ridge
-from gi_lib.training import FrozenGalianaRegressor, GalianaRegressor, GPSNNRegressor
+from gi_lib.training import FrozenGalianaRegressor, GalianaRegressor, GPSNNRegressor, Held
 from gi_lib.validation import CountryFolds, Fold, Model, RandomFolds, RegionFolds, find_leaks
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -82,16 +82,13 @@ def test_test_accessions_in_the_source_task_are_found(cohort):
     class OneSourceForAllFolds(FrozenGalianaRegressor):
         """Its source task was learned once, on everybody, as if before the cross-validation."""
 
-        def fit(self, X, y, source=None, after_epoch=None):
-            self.everybody = everybody
-            return super().fit(X, y, source, after_epoch)
-
-        def _trained_source(self, X, source):
-            return super()._trained_source(*self.everybody)
+        def _trained_source(self, X, samples, source):
+            return super()._trained_source(*everybody)
 
     def learned_before(raw: xr.Dataset):
         nonlocal everybody
-        everybody = raw["counts"].values, raw["source_trait_value"].values
+        labels = raw["source_trait_value"].values
+        everybody = Held(raw["counts"].values), np.arange(len(labels)), labels
         return raw, Model("leaky", OneSourceForAllFolds(**QUICK, source_epochs=2, head_hidden=5), "counts")
 
     everybody = None
