@@ -5,7 +5,7 @@ only. Counts stay integers until a scaling needs fractions.
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from gi_lib.datasets.cohort import MISSING_DOSAGE
@@ -83,12 +83,12 @@ class CountScaler(TransformerMixin, BaseEstimator):
         return (counts - self.mean_) / self.scale_
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True)
 def moments(counts):
     """Sums over genes of counts (sample, gene, variant_type) and of their squares, each (sample, variant_type)."""
     n_samples, n_genes, n_types = counts.shape
     totals, squares = np.zeros((n_samples, n_types)), np.zeros((n_samples, n_types))
-    for sample in prange(n_samples):
+    for sample in range(n_samples):
         for gene in range(n_genes):
             for kind in range(n_types):
                 count = np.float64(counts[sample, gene, kind])

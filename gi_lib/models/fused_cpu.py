@@ -6,6 +6,7 @@ at once, and no time is lost in entering short loops. Types of variants that a g
 genes have few.
 """
 
+import numba
 import numpy as np
 import torch
 from numba import njit, prange
@@ -24,6 +25,7 @@ def forward(batch, weight: Tensor, bias: Tensor, gamma: Tensor, beta: Tensor, ou
     genes = np.empty((*sample.shape, counts.shape[1]), np.float32)
     weight, bias = _fold(batch, weight, bias)
     parameters = weight, *(_repeated(vector) for vector in (bias, gamma, beta, out_weight))
+    _share_threads()
     _forward(counts, sample, batch.frequency, gamma.shape[1], *parameters, genes.reshape(len(genes), -1))
     return from_numpy(genes)
 
@@ -36,9 +38,15 @@ def backward(batch, gradient: Tensor, weight: Tensor, bias, gamma, beta, out_wei
     weight, bias = _fold(batch, weight, bias)
     parameters = weight, *(_repeated(vector) for vector in (bias, gamma, beta, out_weight))
     parts = np.zeros((n_fits, CHUNKS, n_types + 4, hidden), np.float32)
+    _share_threads()
     _backward(counts, sample, batch.frequency, hidden, *parameters, gradient.flatten(1).numpy(), parts)
     total = from_numpy(parts.sum(1))
     return *_unfold(batch, total[:, :n_types], total[:, n_types]), *total[:, -3:].unbind(1)
+
+
+def _share_threads() -> None:
+    """As many threads as PyTorch has: beside other work both must know that there is one core."""
+    numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))
 
 
 def _repeated(vector: Tensor) -> np.ndarray:
