@@ -42,6 +42,7 @@ bench: $(SETUP) ## time and compare encoder, sparse layer and training; needs 3 
 	@$(RUN) benchmarks/encoding.py $(BENCH_ARGS)
 	@$(RUN) benchmarks/agreement.py
 	@$(RUN) benchmarks/sparse_layer.py
+	@$(RUN) benchmarks/training_step.py
 	@$(RUN) benchmarks/training.py
 
 sync: $(SETUP) ## write the paired notebooks/NAME.ipynb of every text notebook

@@ -436,6 +436,18 @@ def record(
     return target
 
 
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Environment of the processes that are started meanwhile; this one's own is as before afterwards."""
+    before = dict(os.environ)
+    os.environ |= variables
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ |= before
+
+
 def _run_kernel(
     project: Project,
     page: str,
@@ -448,20 +460,21 @@ def _run_kernel(
     """Run all cells, none longer than `timeout` seconds; on failure say which and where the notebook can be read."""
     import papermill  # slow to import, and needed here alone
 
-    os.environ |= {variable: str(threads) for variable in THREAD_VARIABLES}
-    os.environ |= {"GI_BOOK_BUILD": "1", "PYTHONHASHSEED": "0"}
+    variables = {variable: str(threads) for variable in THREAD_VARIABLES}
+    variables |= {"GI_BOOK_BUILD": "1", "PYTHONHASHSEED": "0"}
     try:
-        return papermill.execute_notebook(
-            notebook,
-            partial,
-            parameters=dict(parameters),
-            kernel_name="python3",
-            cwd=project.root,
-            progress_bar=False,
-            start_timeout=180,
-            execution_timeout=timeout,
-            extra_arguments=["--log-level=50"],
-        )
+        with _environment(variables):
+            return papermill.execute_notebook(
+                notebook,
+                partial,
+                parameters=dict(parameters),
+                kernel_name="python3",
+                cwd=project.root,
+                progress_bar=False,
+                start_timeout=180,
+                execution_timeout=timeout,
+                extra_arguments=["--log-level=50"],
+            )
     except papermill.PapermillExecutionError as error:
         failed = project.build / "failed" / f"{page}.ipynb"
         failed.parent.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,8 @@ import pytest
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Workers and their kernels side by side: one core each, or their threads wait for one another.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    for variable in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")
 
 # What the caller of pytest set, before `isolated` hides it from the tests that do not ask for it.
 _MIRROR = os.environ.get("GI_DATA_MIRROR", "")
