@@ -335,6 +335,13 @@ def _norm_tanh(
 
 
 @triton.jit
+def _slope(gradient, active, place, inside):
+    """Gradient below the tanh."""
+    t = tl.load(active + place, mask=inside, other=0.0)
+    return tl.load(gradient + place, mask=inside, other=0.0) * (1.0 - t * t)
+
+
+@triton.jit
 def _norm_tanh_backward(
     gradient,
     x,
@@ -356,8 +363,7 @@ def _norm_tanh_backward(
     for block in range(BLOCKS):
         unit = block * BLOCK + offset
         inside = unit < n_units
-        t = tl.load(active + row * n_units + unit, mask=inside, other=0.0)
-        slope = tl.load(gradient + row * n_units + unit, mask=inside, other=0.0) * (1.0 - t * t)
+        slope = _slope(gradient, active, row * n_units + unit, inside)
         slope *= tl.load(weight + tl.program_id(1) * n_units + unit, mask=inside, other=0.0)
         first += slope
         second += slope * (tl.load(x + row * n_units + unit, mask=inside, other=0.0) - centre) * steep
@@ -365,8 +371,7 @@ def _norm_tanh_backward(
     for block in range(BLOCKS):
         unit = block * BLOCK + offset
         inside = unit < n_units
-        t = tl.load(active + row * n_units + unit, mask=inside, other=0.0)
-        slope = tl.load(gradient + row * n_units + unit, mask=inside, other=0.0) * (1.0 - t * t)
+        slope = _slope(gradient, active, row * n_units + unit, inside)
         slope *= tl.load(weight + tl.program_id(1) * n_units + unit, mask=inside, other=0.0)
         normal = (tl.load(x + row * n_units + unit, mask=inside, other=0.0) - centre) * steep
         tl.store(of_x + row * n_units + unit, steep * (slope - shift - normal * tilt), mask=inside)
@@ -383,8 +388,7 @@ def _norm_tanh_parameters(
     bias = tl.zeros((BLOCK,), tl.float32)
     row = fit * n_rows
     while row < (fit + 1) * n_rows:
-        t = tl.load(active + row * n_units + unit, mask=inside, other=0.0)
-        slope = tl.load(gradient + row * n_units + unit, mask=inside, other=0.0) * (1.0 - t * t)
+        slope = _slope(gradient, active, row * n_units + unit, inside)
         bias += slope
         normal = tl.load(x + row * n_units + unit, mask=inside, other=0.0) - tl.load(mean + row)
         weight += slope * normal * tl.load(inverse + row)

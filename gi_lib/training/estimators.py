@@ -44,26 +44,13 @@ class _Network(BaseEstimator):
         self.progress = progress
 
     def fit(self, X: np.ndarray, y: np.ndarray, after_epoch: AfterEpoch | None = None) -> "_Network":
-        """Train on inputs X and labels y, one row per accession; see `fitting`."""
-        return fit_together([self], X, y, after_epoch=after_epoch)[0]
+        """Train on inputs X and labels y, one row per accession.
 
-    def fitting(
-        self, X: Held, samples: np.ndarray, y: np.ndarray, after_epoch: AfterEpoch | None = None
-    ) -> Fitting:
-        """What ``fit`` does, step by step, so that several fits can be trained together.
-
-        Parameters
-        ----------
-        X
-            Inputs of all accessions.
-        samples : shape (sample,)
-            Which of them to learn from.
-        y : shape (sample, ...)
-            Labels of those.
-        after_epoch
-            Called with the number of epochs done and the estimator, which can predict by then.
+        `fitting` of each kind does the same step by step, so that several fits can be trained together. It takes the
+        inputs of all accessions, which of them to learn from, and the labels of those; `after_epoch` is called with the
+        number of epochs done and the estimator, which can predict by then.
         """
-        raise NotImplementedError
+        return fit_together([self], X, y, after_epoch=after_epoch)[0]
 
     def _fit_inputs(self, X: Held, samples: np.ndarray) -> None:
         """Learn what scaling the inputs needs from the training accessions."""
@@ -163,13 +150,27 @@ def fit_together(
     return list(estimators)
 
 
+class SourceTask:
+    """For estimators that learn from the labels of a source task T1 too."""
+
+    def fit(
+        self,
+        X: np.ndarray,
+        y: np.ndarray,
+        source: np.ndarray | None = None,
+        after_epoch: AfterEpoch | None = None,
+    ) -> "SourceTask":
+        """Train on the labels y and those of the source task; see `fitting`."""
+        return fit_together([self], X, y, source=source, after_epoch=after_epoch)[0]
+
+
 class Regressor(RegressorMixin, _Network):
     """Masked mean squared error on traits standardised over the training accessions."""
 
     def fitting(
         self, X: Held, samples: np.ndarray, y: np.ndarray, after_epoch: AfterEpoch | None = None
     ) -> Fitting:
-        """As `_Network.fitting`, with labels y of shape (sample,) or (sample, trait), NaN for missing.
+        """What ``fit`` does, with labels y of shape (sample,) or (sample, trait), NaN for missing.
 
         Raises
         ------
@@ -200,7 +201,7 @@ class _Classifier(ClassifierMixin, _Network):
     def fitting(
         self, X: Held, samples: np.ndarray, y: np.ndarray, after_epoch: AfterEpoch | None = None
     ) -> Fitting:
-        """As `_Network.fitting`, with class names y of shape (sample,).
+        """What ``fit`` does, with class names y of shape (sample,).
 
         Raises
         ------

@@ -6,27 +6,17 @@ multi-task network, so the labels of T1 could as well be further outputs of it. 
 
 import numpy as np
 
-from gi_lib.training.estimators import AfterEpoch, GalianaRegressor, fit_together
+from gi_lib.training.estimators import AfterEpoch, GalianaRegressor, SourceTask
 from gi_lib.training.inputs import Held
 from gi_lib.training.together import Fitting
 
 
-class JointGalianaRegressor(GalianaRegressor):
+class JointGalianaRegressor(SourceTask, GalianaRegressor):
     """Galiana with the traits of T1 as further outputs, trained once on all labels of both tasks.
 
     Parameters are those of `GalianaRegressor`. Every label counts the same in the loss, so a source task with many
     traits has the larger say. All layers but the head are shared.
     """
-
-    def fit(
-        self,
-        X: np.ndarray,
-        y: np.ndarray,
-        source: np.ndarray | None = None,
-        after_epoch: AfterEpoch | None = None,
-    ) -> "JointGalianaRegressor":
-        """Train on both tasks; see `fitting`."""
-        return fit_together([self], X, y, source=source, after_epoch=after_epoch)[0]
 
     def fitting(
         self,

@@ -74,11 +74,7 @@ class Optimiser:
             update = getattr(optimisers_cuda, type(self).__name__.lower())
             update(self.lr, active, self.n_steps, self.weight_decay, parameter, gradient, *moments)
         else:
-            self._plain(active[:, None], parameter, gradient, *moments)
-
-    def _plain(self, active: Tensor, parameter: Tensor, gradient: Tensor, *moments: Tensor) -> None:
-        """The rule as it is written in books."""
-        raise NotImplementedError
+            self._plain(active[:, None], parameter, gradient, *moments)  # as the rule is written in books
 
 
 class RMSprop(Optimiser):

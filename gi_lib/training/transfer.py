@@ -13,7 +13,7 @@ from torch import nn
 
 from gi_lib.models.galiana import Galiana
 from gi_lib.models.transfer import FrozenGaliana
-from gi_lib.training.estimators import AfterEpoch, CountNetwork, GalianaRegressor, Regressor, fit_together
+from gi_lib.training.estimators import AfterEpoch, CountNetwork, GalianaRegressor, Regressor, SourceTask
 from gi_lib.training.inputs import Features, Held, Inputs
 from gi_lib.training.loop import predict
 from gi_lib.training.together import Fitting
@@ -22,7 +22,7 @@ MEMORY = 32
 """How many trained bodies are kept: the transfer models of a fold share one."""
 
 
-class _Transfer(Regressor, CountNetwork):
+class _Transfer(SourceTask, Regressor, CountNetwork):
     """Train Galiana on T1, then what `_build` makes of its body on T2."""
 
     def __init__(
@@ -54,16 +54,6 @@ class _Transfer(Regressor, CountNetwork):
         )
         self.source_epochs = source_epochs
         self.source_learning_rate = source_learning_rate
-
-    def fit(
-        self,
-        X: np.ndarray,
-        y: np.ndarray,
-        source: np.ndarray | None = None,
-        after_epoch: AfterEpoch | None = None,
-    ) -> "_Transfer":
-        """Train on the source task, then on the labels y; see `fitting`."""
-        return fit_together([self], X, y, source=source, after_epoch=after_epoch)[0]
 
     def fitting(
         self,
