@@ -21,6 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
@@ -403,7 +404,8 @@ def listed(names: Sequence[str]) -> str:
 def say(**values: object) -> None:
     """Give numbers and words to the text, which shows them by ``{glue:text}`NAME```."""
     for name, value in values.items():
-        glue(name, value, display=False)
+        # A NumPy scalar would be shown with its type around it.
+        glue(name, value.item() if isinstance(value, np.generic) else value, display=False)
 
 
 @functools.cache

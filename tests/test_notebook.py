@@ -402,3 +402,12 @@ def test_outside_a_repository_the_commit_is_unknown(tmp_path, monkeypatch):
     commit_of.cache_clear()
     assert commit_of("galiana") == "unknown"
     commit_of.cache_clear()
+
+
+def test_numbers_of_numpy_are_said_without_their_type(monkeypatch):
+    said = {}
+    monkeypatch.setattr(notebook, "glue", lambda name, value, display: said.update({name: value}))
+    notebook.say(folds=np.int64(5), share=np.float64(0.5), name=np.str_("Galiana"), text="as it is")
+    assert {name: repr(value) for name, value in said.items()} == {
+        "folds": "5", "share": "0.5", "name": "'Galiana'", "text": "'as it is'",
+    }  # fmt: skip

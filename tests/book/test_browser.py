@@ -194,6 +194,13 @@ def test_links_inside_the_book_lead_somewhere(name) -> None:
 
 
 @needs_browser
+@pytest.mark.parametrize("name", CONTENT)
+def test_no_number_is_shown_with_its_type(name) -> None:
+    text = re.sub(r"<pre>.*?</pre>", "", (HTML / name).read_text(encoding="utf-8"), flags=re.S)
+    assert not re.findall(r"np\.\w+\([^)]*\)", text)
+
+
+@needs_browser
 def test_search_finds_a_word(visit) -> None:
     """A word of a chapter's title leads to that chapter."""
     chapter = next(p for p in CONTENT if p.startswith("notebooks/"))
