@@ -1,9 +1,9 @@
 """The kernels of `gi_lib.models.fused` for the CPU, compiled by Numba.
 
-Some genes at a time, so few that all their hidden units fit the first cache. What is computed for a block stands in
-flat arrays (hidden, GENES), and most loops run along one of them from end to end: so processors compute several numbers
-at once, and no time is lost in entering short loops. Types of variants that a gene does not have are skipped, and most
-genes have few.
+Some hundred genes at a time, a block. Its hidden units stand in an array (hidden, WIDTH) that fits the first cache, and
+every loop runs along genes from end to end, so that processors compute several at once.
+
+No sum depends on how many threads, fits or blocks there are: a block is summed on its own, blocks one after the other.
 """
 
 import numba
@@ -13,62 +13,60 @@ from numba import njit, prange
 from numpy.polynomial import Polynomial
 from torch import Tensor, from_numpy
 
-GENES = 16
-"""Genes of a block: 16 genes × 50 units × 4 bytes is 3 kB, and ten such arrays are in use."""
-CHUNKS = 8
-"""Parts of the work that are summed on their own; not the number of threads, so that it changes no result."""
+WIDTH = 128
+"""Genes of a block: 128 genes × 50 units × 4 bytes is 26 kB."""
+LANES = 16
+"""Partial sums of a sum along genes, of which a processor computes as many at once as it can."""
 
 
 def forward(batch, weight: Tensor, bias: Tensor, gamma: Tensor, beta: Tensor, out_weight: Tensor) -> Tensor:
     """Values of genes without the last bias, (fit, batch, gene)."""
-    counts, sample = batch.counts.numpy(), batch.sample.numpy()
-    genes = np.empty((*sample.shape, counts.shape[1]), np.float32)
-    weight, bias = _fold(batch, weight, bias)
-    parameters = weight, *(_repeated(vector) for vector in (bias, gamma, beta, out_weight))
-    _share_threads()
-    _forward(counts, sample, batch.frequency, gamma.shape[1], *parameters, genes.reshape(len(genes), -1))
+    genes = np.empty((*batch.sample.shape, batch.counts.shape[1]), np.float32)
+    _forward(*_arrays(batch, weight, bias, gamma, beta, out_weight), genes.reshape(len(genes), -1))
     return from_numpy(genes)
 
 
 def backward(batch, gradient: Tensor, weight: Tensor, bias, gamma, beta, out_weight) -> tuple[Tensor, ...]:
-    """Gradients of weight, bias, gamma, beta and out_weight, each summed in a fixed order."""
-    counts, sample = batch.counts.numpy(), batch.sample.numpy()
-    n_fits, hidden = gamma.shape
-    n_types = counts.shape[2]
-    weight, bias = _fold(batch, weight, bias)
-    parameters = weight, *(_repeated(vector) for vector in (bias, gamma, beta, out_weight))
-    parts = np.zeros((n_fits, CHUNKS, n_types + 4, hidden), np.float32)
-    _share_threads()
-    _backward(counts, sample, batch.frequency, hidden, *parameters, gradient.flatten(1).numpy(), parts)
-    total = from_numpy(parts.sum(1))
-    return *_unfold(batch, total[:, :n_types], total[:, n_types]), *total[:, -3:].unbind(1)
+    """Gradients of weight, bias, gamma, beta and out_weight."""
+    of_genes = gradient.flatten(1).numpy()
+    (n_fits, n_items), (hidden, n_types) = of_genes.shape, weight.shape[1:]
+    n_blocks = -(-n_items // WIDTH)
+    of_folded = np.empty((n_fits, n_blocks, hidden, n_types + 1), np.float32)
+    of_vectors = np.empty((n_fits, n_blocks, 3, hidden), np.float32)
+    _backward(*_arrays(batch, weight, bias, gamma, beta, out_weight), of_genes, of_folded, of_vectors)
+    # Along a dimension that is not the last, NumPy adds one by one.
+    gradients = *_unfold(batch, of_folded.sum(axis=1)), *of_vectors.sum(axis=1).swapaxes(0, 1)
+    return tuple(from_numpy(np.ascontiguousarray(gradient)) for gradient in gradients)
 
 
-def _share_threads() -> None:
-    """As many threads as PyTorch has: beside other work both must know that there is one core."""
+def _arrays(batch, weight: Tensor, bias: Tensor, *vectors: Tensor) -> tuple[np.ndarray | bool, ...]:
+    """What both kernels read."""
+    # As many threads as PyTorch has: beside other work both must know that there is one core.
     numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))
+    weight, bias, *vectors = (tensor.detach().numpy() for tensor in (weight, bias, *vectors))
+    counts, sample, mean, scale = (tensor.numpy() for tensor in batch[:4])
+    return counts, sample, batch.frequency, _fold(batch.frequency, mean, scale, weight, bias), *vectors
 
 
-def _repeated(vector: Tensor) -> np.ndarray:
-    """A vector (fit, hidden) with every number once for each gene of a block."""
-    return vector.detach().repeat_interleave(GENES, dim=1).numpy()
+def _fold(frequency: bool, mean, scale, weight, bias) -> np.ndarray:
+    """The first layer with the scaling and the mean over the units folded in, (fit, hidden, variant_type + 1).
+
+    The last column is c, to be multiplied with one.
+    """
+    if not frequency:
+        weight = weight / scale[:, None]
+        bias = bias - (weight @ mean[:, :, None])[:, :, 0]
+    folded = np.concatenate([weight, bias[:, :, None]], axis=2)
+    return folded - folded.mean(axis=1, keepdims=True)
 
 
-def _fold(batch, weight: Tensor, bias: Tensor) -> tuple[np.ndarray, Tensor]:
-    """The first layer (fit, variant_type, hidden) with the scaling and the mean over the units folded in, and its c."""
+def _unfold(batch, of_folded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """From the gradient of the folded layer to those of weight and bias as they are written."""
+    of_folded = of_folded - of_folded.mean(axis=1, keepdims=True)
+    of_weight, of_bias = of_folded[:, :, :-1], of_folded[:, :, -1]
     if not batch.frequency:
-        weight = weight / batch.scale[:, None]
-        bias = bias - torch.einsum("fht,ft->fh", weight, batch.mean)
-    weight = (weight - weight.mean(1, keepdim=True)).transpose(1, 2)
-    return weight.detach().contiguous().numpy(), bias - bias.mean(1, keepdim=True)
-
-
-def _unfold(batch, of_weight: Tensor, of_bias: Tensor) -> tuple[Tensor, Tensor]:
-    """From the gradients of the folded layer to those of the layer as it is written."""
-    of_weight = (of_weight - of_weight.mean(2, keepdim=True)).transpose(1, 2)  # (fit, hidden, variant_type)
-    of_bias = of_bias - of_bias.mean(1, keepdim=True)
-    if not batch.frequency:
-        of_weight = (of_weight - of_bias[:, :, None] * batch.mean[:, None]) / batch.scale[:, None]
+        mean, scale = batch.mean.numpy(), batch.scale.numpy()
+        of_weight = (of_weight - of_bias[:, :, None] * mean[:, None]) / scale[:, None]
     return of_weight, of_bias
 
 
@@ -100,173 +98,106 @@ def _tanh(x):
 
 
 @njit(inline="always", **_fast)
-def _fold_units(values, hidden):
-    """Sum over the units of (hidden, GENES), flat, into the first GENES; overwrites the rest."""
-    rows = np.uint64(hidden)
-    while rows > 1:
-        upper = (rows + np.uint64(1)) // np.uint64(2)
-        shift = upper * np.uint64(GENES)
-        for i in range((rows - upper) * np.uint64(GENES)):
-            values[i] += values[i + shift]
-        rows = upper
-
-
-@njit(inline="always", **_fast)
-def _spread(values, hidden):
-    """The first GENES of (hidden, GENES), flat, repeated for all units."""
-    rows = np.uint64(1)
-    while rows < hidden:
-        shift = rows * np.uint64(GENES)
-        for i in range(min(rows, np.uint64(hidden) - rows) * np.uint64(GENES)):
-            values[i + shift] = values[i]
-        rows += min(rows, np.uint64(hidden) - rows)
-
-
-@njit(inline="always", **_fast)
-def _units(
-    counts, sample, fit, first, here, frequency, hidden, w, c, gamma, beta, line, share, inverse, u, t
-):
-    """Normalised units and activations of the genes from the first one on, and what they were multiplied with."""
-    n = np.uint64(hidden * GENES)
+def _read(counts, sample, frequency, begin, rows):
+    """Counts of the genes of a block (WIDTH, variant_type + 1), each followed by a one; zeros after the last gene."""
     n_genes, n_types = counts.shape[1:]
-    row, gene = first // n_genes, first % n_genes
-    for i in range(here):
-        total = np.float32(0)
-        for unit in range(hidden):
-            line[unit] = 0
-        for kind in range(n_types):
-            if counts[sample[fit, row], gene, kind] != 0:
-                count = np.float32(counts[sample[fit, row], gene, kind])
-                total += count
-                for unit in range(hidden):
-                    line[unit] += count * w[fit, kind, unit]
-        for unit in range(hidden):
-            u[unit * GENES + i] = line[unit]
-        share[i] = np.float32(1) / max(total, np.float32(1)) if frequency else np.float32(1)
-        gene += 1
-        if gene == n_genes:
-            row, gene = row + 1, 0
-    if frequency:
-        _spread(share, hidden)
-        for i in range(n):
-            u[i] *= share[i]
-    for i in range(n):
-        u[i] += c[fit, i]
-        inverse[i] = u[i] * u[i]
-    _fold_units(inverse, hidden)
-    for i in range(GENES):
-        inverse[i] = np.float32(1) / np.sqrt(inverse[i] / np.float32(hidden) + np.float32(1e-5))
-    _spread(inverse, hidden)
-    for i in range(n):
-        u[i] *= inverse[i]
-        t[i] = _tanh(u[i] * gamma[fit, i] + beta[fit, i])
-
-
-@njit(parallel=True, **_fast)
-def _forward(counts, sample, frequency, hidden, w, c, gamma, beta, out, genes):
-    n_fits, n_items = genes.shape
-    n = np.uint64(hidden * GENES)
-    size = (n_items + CHUNKS - 1) // CHUNKS
-    for task in prange(n_fits * CHUNKS):
-        fit, begin = task // CHUNKS, (task % CHUNKS) * size
-        line, share, inverse = np.empty(hidden, np.float32), np.ones(n, np.float32), np.empty(n, np.float32)
-        u, t = np.zeros(n, np.float32), np.empty(n, np.float32)
-        end = min(begin + size, n_items)
-        for first in range(begin, end, GENES):
-            here = min(GENES, end - first)
-            _units(
-                counts,
-                sample,
-                fit,
-                first,
-                here,
-                frequency,
-                hidden,
-                w,
-                c,
-                gamma,
-                beta,
-                line,
-                share,
-                inverse,
-                u,
-                t,
-            )
-            for i in range(n):
-                t[i] *= out[fit, i]
-            _fold_units(t, hidden)
-            for i in range(here):
-                genes[fit, first + i] = t[i]
-
-
-@njit(parallel=True, **_fast)
-def _backward(counts, sample, frequency, hidden, w, c, gamma, beta, out, gradient, parts):
-    n_fits, n_items = gradient.shape
-    n_genes, n_types = counts.shape[1:]
-    n = np.uint64(hidden * GENES)
-    size = (n_items + CHUNKS - 1) // CHUNKS
-    for task in prange(n_fits * CHUNKS):
-        fit, chunk = task // CHUNKS, task % CHUNKS
-        begin = chunk * size
-        line, share, inverse = np.empty(hidden, np.float32), np.ones(n, np.float32), np.empty(n, np.float32)
-        u, t, v = np.zeros(n, np.float32), np.empty(n, np.float32), np.empty(n, np.float32)
-        of_gene = np.zeros(n, np.float32)
-        of_c, of_gamma, of_beta, of_out = (
-            np.zeros(n, np.float32), np.zeros(n, np.float32), np.zeros(n, np.float32), np.zeros(n, np.float32),
-        )  # fmt: skip
-        end = min(begin + size, n_items)
-        for first in range(begin, end, GENES):
-            here = min(GENES, end - first)
-            _units(
-                counts,
-                sample,
-                fit,
-                first,
-                here,
-                frequency,
-                hidden,
-                w,
-                c,
-                gamma,
-                beta,
-                line,
-                share,
-                inverse,
-                u,
-                t,
-            )
-            for i in range(GENES):
-                of_gene[i] = gradient[fit, first + i] if i < here else np.float32(0)
-            _spread(of_gene, hidden)
-            for i in range(n):
-                of_out[i] += of_gene[i] * t[i]
-                of_z = of_gene[i] * out[fit, i] * (np.float32(1) - t[i] * t[i])
-                of_beta[i] += of_z
-                of_gamma[i] += of_z * u[i]
-                t[i] = of_z * gamma[fit, i]
-                v[i] = t[i] * u[i]
-            _fold_units(v, hidden)
-            for i in range(GENES):
-                v[i] /= np.float32(hidden)
-            _spread(v, hidden)
-            for i in range(n):
-                t[i] = inverse[i] * (t[i] - u[i] * v[i])
-                of_c[i] += t[i]
-            row, gene = first // n_genes, first % n_genes
-            for i in range(here):
-                for unit in range(hidden):
-                    line[unit] = t[unit * GENES + i]
+    n_items = len(sample) * n_genes
+    row, gene = begin // n_genes, begin % n_genes
+    for i in range(WIDTH):
+        if begin + i < n_items:
+            accession = sample[row]
+            total = np.float32(0)
+            for kind in range(n_types):
+                rows[i, kind] = counts[accession, gene, kind]
+                total += rows[i, kind]
+            if frequency:
                 for kind in range(n_types):
-                    if counts[sample[fit, row], gene, kind] != 0:
-                        count = np.float32(counts[sample[fit, row], gene, kind]) * share[i]
-                        for unit in range(hidden):
-                            parts[fit, chunk, kind, unit] += count * line[unit]
-                gene += 1
-                if gene == n_genes:
-                    row, gene = row + 1, 0
+                    rows[i, kind] /= max(total, np.float32(1))
+            gene += 1
+            if gene == n_genes:
+                row, gene = row + 1, 0
+        else:
+            rows[i] = 0
+        rows[i, n_types] = 1
+
+
+@njit(inline="always", **_fast)
+def _inverse_spread(units, inverse):
+    """One over the standard deviation of the units of each gene; their mean is zero."""
+    hidden = np.float32(len(units))
+    inverse[:] = 0
+    for unit in units:
+        for i in range(WIDTH):
+            inverse[i] += unit[i] * unit[i]
+    for i in range(WIDTH):
+        inverse[i] = np.float32(1) / np.sqrt(inverse[i] / hidden + np.float32(1e-5))
+
+
+@njit(parallel=True, **_fast)
+def _forward(counts, sample, frequency, folded, gamma, beta, out, genes):
+    n_fits, n_items = genes.shape
+    hidden, n_columns = folded.shape[1:]
+    n_blocks = (n_items + WIDTH - 1) // WIDTH
+    for task in prange(n_fits * n_blocks):
+        fit, begin = task // n_blocks, task % n_blocks * WIDTH
+        rows, units = np.empty((WIDTH, n_columns), np.float32), np.empty((hidden, WIDTH), np.float32)
+        inverse, value = np.empty(WIDTH, np.float32), np.zeros(WIDTH, np.float32)
+        _read(counts, sample[fit], frequency, begin, rows)
+        np.dot(folded[fit], rows.T, units)
+        _inverse_spread(units, inverse)
         for unit in range(hidden):
-            for i in range(unit * GENES, (unit + 1) * GENES):
-                parts[fit, chunk, n_types, unit] += of_c[i]
-                parts[fit, chunk, n_types + 1, unit] += of_gamma[i]
-                parts[fit, chunk, n_types + 2, unit] += of_beta[i]
-                parts[fit, chunk, n_types + 3, unit] += of_out[i]
+            g, b, w, u = gamma[fit, unit], beta[fit, unit], out[fit, unit], units[unit]
+            for i in range(WIDTH):
+                value[i] += w * _tanh(u[i] * inverse[i] * g + b)
+        for i in range(min(WIDTH, n_items - begin)):
+            genes[fit, begin + i] = value[i]
+
+
+@njit(parallel=True, **_fast)
+def _backward(counts, sample, frequency, folded, gamma, beta, out, of_genes, of_folded, of_vectors):
+    n_fits, n_items = of_genes.shape
+    hidden, n_columns = folded.shape[1:]
+    n_blocks = (n_items + WIDTH - 1) // WIDTH
+    for task in prange(n_fits * n_blocks):
+        fit, block = task // n_blocks, task % n_blocks
+        begin = block * WIDTH
+        rows, units = np.empty((WIDTH, n_columns), np.float32), np.empty((hidden, WIDTH), np.float32)
+        of_normal, lanes = np.empty((hidden, WIDTH), np.float32), np.empty((3, LANES), np.float32)
+        inverse, mean, of_gene = (
+            np.empty(WIDTH, np.float32),
+            np.zeros(WIDTH, np.float32),
+            np.zeros(WIDTH, np.float32),
+        )
+        _read(counts, sample[fit], frequency, begin, rows)
+        np.dot(folded[fit], rows.T, units)
+        _inverse_spread(units, inverse)
+        for i in range(min(WIDTH, n_items - begin)):
+            of_gene[i] = of_genes[fit, begin + i]
+        for unit in range(hidden):
+            g, b, w, u, v = gamma[fit, unit], beta[fit, unit], out[fit, unit], units[unit], of_normal[unit]
+            of_g, of_b, of_w = lanes
+            lanes[:] = 0
+            for first in range(0, WIDTH, LANES):
+                for lane in range(LANES):
+                    i = first + lane
+                    normal = u[i] * inverse[i]
+                    t = _tanh(normal * g + b)
+                    of_z = of_gene[i] * w * (np.float32(1) - t * t)
+                    of_w[lane] += of_gene[i] * t
+                    of_b[lane] += of_z
+                    of_g[lane] += of_z * normal
+                    u[i] = normal
+                    v[i] = of_z * g
+                    mean[i] += v[i] * normal
+            for vector in range(3):
+                total = np.float32(0)
+                for lane in range(LANES):
+                    total += lanes[vector, lane]
+                of_vectors[fit, block, vector, unit] = total
+        for i in range(WIDTH):
+            mean[i] /= np.float32(hidden)
+        for unit in range(hidden):
+            u, v = units[unit], of_normal[unit]
+            for i in range(WIDTH):
+                u[i] = inverse[i] * (v[i] - u[i] * mean[i])
+        np.dot(units, rows, of_folded[fit, block])

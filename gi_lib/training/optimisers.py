@@ -54,27 +54,26 @@ class Optimiser:
     def step(self, active: Tensor) -> None:
         """Take one step; `active` (fit,) is 1 for the fits that take part and 0 for those that stay as they are."""
         self.n_steps += active
+        numbers = tuple(tensor.numpy() for tensor in (self.lr, active, self.n_steps)) if active.is_cpu else ()
         for parameter in self.parameters:
             if parameter.grad is None:
                 continue
             if parameter not in self.moments:
                 self.moments[parameter] = tuple(torch.zeros_like(parameter) for _ in range(self.n_moments))
+            compiled = parameter.dtype == torch.float32
             tensors = parameter.detach(), parameter.grad.contiguous(), *self.moments[parameter]
-            self._update(active, *(tensor.view(len(self.lr), -1) for tensor in tensors))
+            if compiled and parameter.is_cpu:
+                arrays = (tensor.numpy().reshape(len(self.lr), -1) for tensor in tensors)
+                self._compiled(*numbers, np.float32(self.weight_decay), *arrays)
+                continue
+            tensors = tuple(tensor.view(len(self.lr), -1) for tensor in tensors)
+            if compiled and parameter.is_cuda:
+                from gi_lib.training import optimisers_cuda  # Triton comes with PyTorch's CUDA builds only
 
-    def _update(self, active: Tensor, parameter: Tensor, gradient: Tensor, *moments: Tensor) -> None:
-        compiled = parameter.dtype == torch.float32
-        if compiled and parameter.device.type == "cpu":
-            numbers = (tensor.numpy() for tensor in (self.lr, active, self.n_steps))
-            arrays = (tensor.numpy() for tensor in (parameter, gradient, *moments))
-            self._compiled(*numbers, np.float32(self.weight_decay), *arrays)
-        elif compiled and parameter.device.type == "cuda":
-            from gi_lib.training import optimisers_cuda  # Triton comes with PyTorch's CUDA builds only
-
-            update = getattr(optimisers_cuda, type(self).__name__.lower())
-            update(self.lr, active, self.n_steps, self.weight_decay, parameter, gradient, *moments)
-        else:
-            self._plain(active[:, None], parameter, gradient, *moments)  # as the rule is written in books
+                update = getattr(optimisers_cuda, type(self).__name__.lower())
+                update(self.lr, active, self.n_steps, self.weight_decay, *tensors)
+            else:
+                self._plain(active[:, None], *tensors)  # as the rule is written in books
 
 
 class RMSprop(Optimiser):
