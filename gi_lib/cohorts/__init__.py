@@ -118,7 +118,10 @@ def load_cohort(name: str = "simulated", scale: str = "demo", seed: int = 1) -> 
     """
     name = resolve_cohort(name)
     if is_own(name):
-        return open_cohort(name)
+        cohort = open_cohort(name)
+        if "counts" not in cohort:
+            raise CohortError(f"{name} has dosages only, and no counts of variants per gene.")
+        return cohort
     if scale not in SCALES:
         raise ValueError(f"scale is {scale!r}; allowed are {', '.join(SCALES)}.")
     if COHORTS[name] == "real":

@@ -6,12 +6,14 @@ asks where they came from.
 ====================== ============================== ================================================
 variable               dimensions                     content
 ====================== ============================== ================================================
-``counts``             sample, gene, variant_type     number of variants carried, unsigned integer
+``counts``             sample, gene, variant_type     number of variants carried, unsigned integer;
+                                                      a panel of markers has none
 ``trait_value``        sample, trait                  label, float; NaN where it is missing
 ``replicate_value``    sample, trait, replicate       optional single measurements behind the label
 ``source_trait_value`` sample, source_trait           optional labels of a source task, from which
                                                       transfer learning starts, float; NaN if missing
-``dosage``             sample, marker                 optional, 0/1/2 copies, 255 where missing
+``dosage``             sample, marker                 0/1/2 copies, 255 where missing; optional where
+                                                      there are counts
 ``truth_*``            any                            optional, what a simulation knows
 ====================== ============================== ================================================
 
@@ -71,7 +73,8 @@ def validate_cohort(cohort: xr.Dataset) -> xr.Dataset:
     Parameters
     ----------
     cohort
-        Dataset with at least ``counts (sample, gene, variant_type)`` and ``trait_value (sample, trait)``.
+        Dataset with at least ``trait_value (sample, trait)``, and ``counts (sample, gene, variant_type)`` or
+        ``dosage (sample, marker)``.
 
     Returns
     -------
@@ -86,11 +89,8 @@ def validate_cohort(cohort: xr.Dataset) -> xr.Dataset:
         If counts are not unsigned integers, or dosages are not 0, 1, 2 or 255.
         If a trait of either task is infinite, a variant type unknown, or a place not on the globe.
     """
-    required = {
-        "counts": ("sample", "gene", "variant_type"),
-        "trait_value": ("sample", "trait"),
-    }
     optional = {
+        "counts": ("sample", "gene", "variant_type"),
         "replicate_value": ("sample", "trait", "replicate"),
         "source_trait_value": ("sample", "source_trait"),
         "dosage": ("sample", "marker"),
@@ -99,16 +99,17 @@ def validate_cohort(cohort: xr.Dataset) -> xr.Dataset:
         "country": ("sample",),
         "latitude": ("sample",),
         "longitude": ("sample",),
-        "gene_chromosome": ("gene",),
-        "gene_start": ("gene",),
-        "gene_end": ("gene",),
     }
+    if "counts" not in cohort and "dosage" not in cohort:
+        raise CohortError("The cohort has neither a variable 'counts' nor a variable 'dosage'; it needs one.")
+    if "counts" in cohort:
+        coordinates |= {"gene_chromosome": ("gene",), "gene_start": ("gene",), "gene_end": ("gene",)}
     if "dosage" in cohort:
         coordinates |= {"chromosome": ("marker",), "position": ("marker",)}
 
-    for name, dims in {**required, **optional}.items():
+    for name, dims in {"trait_value": ("sample", "trait"), **optional}.items():
         if name not in cohort.data_vars:
-            if name in required:
+            if name not in optional:
                 raise CohortError(f"The cohort has no variable '{name}' with dimensions {dims}.")
         elif cohort[name].dims != dims:
             raise CohortError(f"'{name}' has dimensions {cohort[name].dims}; a cohort needs {dims}.")
@@ -117,7 +118,9 @@ def validate_cohort(cohort: xr.Dataset) -> xr.Dataset:
             raise CohortError(f"The cohort has no coordinate '{name}' along {dims[0]}.")
         if cohort[name].dims != dims:
             raise CohortError(f"Coordinate '{name}' has dimensions {cohort[name].dims}, not {dims}.")
-    named = ["sample", "gene", "variant_type", "trait"]
+    named = ["sample", "trait"]
+    if "counts" in cohort:
+        named += ["gene", "variant_type"]
     if "source_trait_value" in cohort:
         named.append("source_trait")
     for dim in named:
@@ -128,13 +131,14 @@ def validate_cohort(cohort: xr.Dataset) -> xr.Dataset:
             repeated = names[names.duplicated()][0]
             raise CohortError(f"'{repeated}' occurs more than once along '{dim}'; names must be unique.")
 
-    if cohort["counts"].dtype.kind != "u":
-        raise CohortError(f"'counts' has type {cohort['counts'].dtype}; allowed are unsigned integers.")
-    unknown = set(cohort["variant_type"].values.tolist()) - {*VARIANT_TYPES, EXONIC_UNKNOWN}
-    if unknown:
-        raise CohortError(
-            f"Unknown variant type {sorted(unknown)[0]!r}; allowed are {', '.join(VARIANT_TYPES)}."
-        )
+    if "counts" in cohort:
+        if cohort["counts"].dtype.kind != "u":
+            raise CohortError(f"'counts' has type {cohort['counts'].dtype}; allowed are unsigned integers.")
+        unknown = set(cohort["variant_type"].values.tolist()) - {*VARIANT_TYPES, EXONIC_UNKNOWN}
+        if unknown:
+            raise CohortError(
+                f"Unknown variant type {sorted(unknown)[0]!r}; allowed are {', '.join(VARIANT_TYPES)}."
+            )
     for name in ("trait_value", "replicate_value", "source_trait_value"):
         if name in cohort:
             if cohort[name].dtype.kind != "f":
@@ -198,22 +202,23 @@ def save_cohort(cohort: xr.Dataset, path: str | Path) -> Path:
     try:
         stored = cohort.copy()
         stored.attrs["fingerprint"] = fingerprint(cohort)
-        # Whole accessions, a few per chunk: training reads accessions, never genes of all accessions.
-        n_samples, *rest = cohort["counts"].shape
-        per_sample = max(1, math.prod(rest) * cohort["counts"].dtype.itemsize)
-        chunk = min(max(1, n_samples), max(1, CHUNK_BYTES // per_sample))
-        stored["counts"].encoding = {
-            "chunks": (chunk, *(max(1, n) for n in rest)),
-            "compressors": (
-                numcodecs.Blosc("lz4", 5, numcodecs.Blosc.NOSHUFFLE),
-            ),  # read eight times as fast as zstd
-        }
+        if "counts" in cohort:
+            stored["counts"].encoding = _whole_accessions(cohort["counts"])
         # Zarr format 2 has a settled encoding for strings; format 3 has none yet.
         stored.to_zarr(scratch / "store", zarr_format=2, consolidated=True)
         os.replace(scratch / "store", path)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return path
+
+
+def _whole_accessions(counts: xr.DataArray) -> dict:
+    """A few whole accessions per chunk: training reads accessions, never genes of all accessions."""
+    n_samples, *rest = counts.shape
+    per_sample = max(1, math.prod(rest) * counts.dtype.itemsize)
+    chunk = min(max(1, n_samples), max(1, CHUNK_BYTES // per_sample))
+    fast = numcodecs.Blosc("lz4", 5, numcodecs.Blosc.NOSHUFFLE)  # read eight times as fast as zstd
+    return {"chunks": (chunk, *(max(1, n) for n in rest)), "compressors": (fast,)}
 
 
 def open_cohort(path: str | Path) -> xr.Dataset:

@@ -95,7 +95,10 @@ def put(name, value, index=0):
 
 
 BROKEN = {
-    "no counts": (lambda c: c.drop_vars("counts"), "no variable 'counts' with dimensions"),
+    "no counts": (
+        lambda c: c.drop_vars(["counts", "dosage"]),
+        "neither a variable 'counts' nor a variable 'dosage'",
+    ),
     "no traits": (lambda c: c.drop_vars("trait_value"), "no variable 'trait_value' with dimensions"),
     "counts turned": (lambda c: c.assign(counts=c["counts"].T), "'counts' has dimensions"),
     "traits turned": (lambda c: c.assign(trait_value=c["trait_value"].T), "'trait_value' has dimensions"),

@@ -38,7 +38,7 @@ from gi_lib.datasets.pathways import (
     rewire,
     simulated_pathways,
 )
-from gi_lib.datasets.pathways.r_data import read_rda
+from gi_lib.datasets.r_data import read_rda
 from gi_lib.datasets.registry import DataUnavailable
 
 DINAR_FILE = "arabidopsis/AthNodesTEST.txt"

@@ -4,11 +4,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 
-from gi_lib.datasets.pathways.r_data import data_frame, read_rda
+from gi_lib.datasets.r_data import data_frame, matrix, read_rda
 from gi_lib.datasets.registry import DataUnavailable, fetch
 
 GO_FILE = "arabidopsis/ulg.rda"
@@ -99,11 +98,10 @@ def read_go(path: str | Path) -> pd.DataFrame:
     ValueError
         If there is no such file or it holds something else.
     """
-    matrix, attributes = read_rda(path, "ulg")
-    shape, _ = attributes.get("dim", (None, {}))
-    if not (isinstance(matrix, np.ndarray) and isinstance(shape, list) and shape == [len(matrix) / 2, 2]):
+    found = matrix(*read_rda(path, "ulg"))
+    if found is None or found[0].shape[1] != 2:
         raise ValueError(f"'ulg' in {Path(path).name} is no matrix of two columns, gene and GO term.")
-    return _annotation(matrix[: shape[0]], matrix[shape[0] :])
+    return _annotation(*found[0].T)
 
 
 def read_regulators(path: str | Path, evidence: str | Iterable[str] | None = None) -> pd.DataFrame:

@@ -1,0 +1,237 @@
+"""Panels for genomic prediction: rice, mouse and wheat, each with the dosage of every marker and no genes.
+
+``rice``
+    413 accessions of Zhao et al. 2011 (doi 10.1038/ncomms1467), 36,901 SNPs, 34 traits and two more years of flowering.
+``mouse``
+    1,940 mice of a heterogeneous stock, Valdar et al. 2006 (doi 10.1038/ng1840), 12,545 SNPs, two traits.
+``wheat``
+    599 lines of CIMMYT, Crossa et al. 2010 (doi 10.1534/genetics.110.118521), 1,279 markers, yield in four places.
+
+Rice and mouse are the panels of Mathew et al. 2022.
+"""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from gi_lib.cohorts.store import CODE, hash_recipe, keep_cohort
+from gi_lib.datasets.cohort import MISSING_DOSAGE, CohortError, open_cohort, save_cohort, validate_cohort
+from gi_lib.datasets.r_data import matrix, read_rda
+from gi_lib.datasets.registry import fetch
+
+FILES = {
+    "rice": (
+        "rice/RICE.RData",
+        "rice/RiceDiversity_44K_Phenotypes_34traits_PLINK.txt",
+        "rice/RiceDiversity.44K.germplasm.csv",
+        "rice/sativas413.map",
+    ),
+    "mouse": ("mouse/mice.RData",),
+    "wheat": ("wheat/wheat.RData",),
+}
+"""Data files of every panel, as the registry names them."""
+
+
+def load_panel(name: str) -> xr.Dataset:
+    """Load a panel, made at the first call and kept as Zarr in the cache.
+
+    Parameters
+    ----------
+    name
+        One of `FILES`, or a folder ``NAME.zarr`` with dosages.
+
+    Returns
+    -------
+    xarray.Dataset
+        See `gi_lib.datasets.cohort`. Besides, ``population (sample)``: the sub-population of rice, the set of lines of
+        wheat, empty for the mouse.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown.
+    DataUnavailable
+        If a file cannot be had.
+    DataError
+        If a file is not what it should be.
+    CohortError
+        If a folder is no cohort, or has no dosages.
+    """
+    if name.endswith(".zarr"):
+        panel = open_cohort(name)
+        if "dosage" not in panel:
+            raise CohortError(f"{name} has no dosages; a panel needs them.")
+        return panel
+    if name not in FILES:
+        raise ValueError(f"panel is {name!r}; allowed are {', '.join(FILES)}, or a folder NAME.zarr.")
+    sources = [CODE / "datasets/cohort.py", CODE / "datasets/r_data.py"]
+    recipe = hash_recipe(sources, FILES[name], Path(__file__).read_bytes())
+    return keep_cohort(f"{name}-{recipe[:12]}", lambda path: save_cohort(_READERS[name](), path))
+
+
+def rice() -> xr.Dataset:
+    """Read the rice panel.
+
+    Dosages are 0 or 2: accessions are inbred. Missing calls were filled with the more frequent allele by those who
+    published the copy. The trait whose published name is "Protein content" keeps it; Mathew et al. 2022 call it AMY.
+    """
+    members = _members("rice/RICE.RData", "RICE")
+    dosage, (samples, markers) = matrix(*members["RiceGenoN"])
+    if set(np.unique(dosage)) != {-1, 1}:
+        raise ValueError("RICE.RData holds other genotypes than -1 and 1.")
+    accession = [int(re.fullmatch(r"NSFTV_(\d+)", sample)[1]) for sample in samples]
+    places = pd.read_table(
+        fetch("rice/sativas413.map"), header=None, names=["chromosome", "marker", "centimorgan", "position"]
+    )
+    places = places.set_index("marker").loc[markers]
+    traits = pd.read_table(fetch("rice/RiceDiversity_44K_Phenotypes_34traits_PLINK.txt"))
+    traits = traits.set_index("NSFTVID").drop(columns=["HybID"]).loc[accession]
+    germplasm = pd.read_csv(
+        fetch("rice/RiceDiversity.44K.germplasm.csv"), encoding="latin-1", na_values="Not available"
+    )
+    germplasm = germplasm.drop_duplicates("NSFTV.ID").set_index("NSFTV.ID").loc[accession]
+    return _panel(
+        "rice",
+        dosage + 1,
+        samples,
+        traits.rename(columns=lambda name: re.sub(r"\W+", "_", name.strip())),
+        places["chromosome"],
+        places["position"],
+        germplasm["Sub-population"],
+        "413 rice accessions of Zhao et al. 2011, 36,901 SNPs.",
+        germplasm["Country.of.origin"],
+        germplasm["Latitude"],
+        germplasm["Longitude"],
+    )
+
+
+def mouse() -> xr.Dataset:
+    """Read the mouse panel: genotyped animals, the weight at six weeks (g) and the slope of growth.
+
+    Positions are on the genetic map, in millionths of a centimorgan.
+    """
+    members = _members("mouse/mice.RData", "mice", coded=True)
+    (calls, attributes), (values, of_values) = members["geno"], members["pheno"]
+    samples, markers = (np.asarray(names) for names, _ in attributes["dimnames"][0])
+    kinds, codes = np.asarray(calls.categories), np.asarray(calls.codes)
+    codes = codes.reshape(len(samples), len(markers), order="F")
+    animals, names, _ = (np.asarray(one) for one, _ in of_values["dimnames"][0])
+    traits = pd.DataFrame(values.reshape(len(animals), -1, order="F"), animals, names).loc[samples]
+    chromosome, position = (column for column, _ in members["map"][0])
+    return _panel(
+        "mouse",
+        _copies(codes, kinds),
+        samples,
+        traits,
+        np.asarray(chromosome),
+        np.round(position * 1e6),
+        None,
+        "1,940 heterogeneous stock mice of Valdar et al. 2006, 12,545 SNPs.",
+    )
+
+
+def wheat() -> xr.Dataset:
+    """Read the wheat panel: yield in four environments, standardised by its authors.
+
+    A DArT marker is there or not; with inbred lines that is dosage 2 or 0.
+    """
+    path = fetch("wheat/wheat.RData")
+    dosage, (_, markers) = matrix(*read_rda(path, "wheat.X"))
+    values, (samples, names) = matrix(*read_rda(path, "wheat.Y"))
+    traits = pd.DataFrame(values, samples, [f"yield_environment_{name}" for name in names])
+    sets, _ = read_rda(path, "wheat.sets")
+    unknown = np.full(len(markers), ""), np.zeros(len(markers))
+    return _panel(
+        "wheat",
+        2 * dosage,
+        samples,
+        traits,
+        *unknown,
+        sets.astype(str),
+        "599 wheat lines of Crossa et al. 2010, 1,279 DArT markers.",
+    )
+
+
+_READERS = {"rice": rice, "mouse": mouse, "wheat": wheat}
+
+
+def _members(file: str, name: str, coded: bool = False) -> dict[str, tuple]:
+    """Members of a list in an ``.rda`` file, with their attributes."""
+    values, attributes = read_rda(fetch(file), name, coded)
+    return dict(zip(attributes["names"][0], values, strict=True))
+
+
+def _copies(codes: np.ndarray, kinds: np.ndarray) -> np.ndarray:
+    """Copies of the allele that comes second in the alphabet, from codes of calls such as A/G; -1 is missing.
+
+    Raises
+    ------
+    ValueError
+        If a marker has more than two alleles, or a call is none.
+    """
+    alleles = sorted({allele for kind in kinds for allele in kind.split("/")})
+    if not all(re.fullmatch("[ACGT]/[ACGT]", kind) for kind in kinds):
+        raise ValueError(f"Calls are {', '.join(kinds)}; needed are two of A, C, G and T, such as A/G.")
+    # How often each call has each allele; the last row is that of a missing one.
+    has = np.array(
+        [[kind.split("/").count(allele) for allele in alleles] for kind in kinds] + [[0] * len(alleles)]
+    )
+    present = np.stack([(copies[codes] > 0).any(axis=0) for copies in has.T])  # (allele, marker)
+    if (present.sum(axis=0) > 2).any():
+        raise ValueError(
+            f"Marker number {int(np.argmax(present.sum(axis=0) > 2))} has more than two alleles."
+        )
+    counted = len(alleles) - 1 - present[::-1].argmax(axis=0)  # the last one that is there
+    dosage = has[codes, counted].astype(np.uint8)
+    dosage[codes < 0] = MISSING_DOSAGE
+    return dosage
+
+
+def _panel(
+    name: str,
+    dosage: np.ndarray,
+    samples: np.ndarray,
+    traits: pd.DataFrame,
+    chromosome,
+    position,
+    population,
+    source: str,
+    country=None,
+    latitude=None,
+    longitude=None,
+) -> xr.Dataset:
+    """A panel with its markers in the order of the genome."""
+    chromosome, position = np.asarray(chromosome).astype(str), np.asarray(position).astype(np.int64)
+    numbered = pd.to_numeric(pd.Series(chromosome), errors="coerce").fillna(1000)  # X after the numbers
+    order = np.lexsort((position, numbered))
+
+    def text(values) -> np.ndarray:
+        if values is None:
+            return np.full(len(samples), "")
+        return pd.Series(np.asarray(values)).fillna("").astype(str).to_numpy(str)
+
+    def degrees(values) -> np.ndarray:
+        return np.full(len(samples), np.nan) if values is None else np.asarray(values, float)
+
+    return validate_cohort(
+        xr.Dataset(
+            {
+                "dosage": (("sample", "marker"), np.asarray(dosage)[:, order].astype(np.uint8)),
+                "trait_value": (("sample", "trait"), traits.to_numpy(float)),
+            },
+            coords={
+                "sample": np.asarray(samples).astype(str),
+                "trait": traits.columns.to_numpy(str),
+                "chromosome": ("marker", chromosome[order]),
+                "position": ("marker", position[order]),
+                "country": ("sample", text(country)),
+                "population": ("sample", text(population)),
+                "latitude": ("sample", degrees(latitude)),
+                "longitude": ("sample", degrees(longitude)),
+            },
+            attrs={"name": name, "data_kind": "real", "source": source},
+        )
+    )
