@@ -25,7 +25,7 @@ import xarray as xr
 from gi_lib.cohorts import arabidopsis as _arabidopsis
 from gi_lib.cohorts import atwell as _atwell
 from gi_lib.cohorts import ionome as _ionome
-from gi_lib.cohorts.store import CODE, hash_recipe, keep_cohort
+from gi_lib.cohorts.store import CODE, hash_recipe, is_own, keep_cohort
 from gi_lib.datasets.cohort import CohortError, open_cohort, save_cohort
 from gi_lib.datasets.registry import DataUnavailable, is_available, local_path
 from gi_lib.datasets.simulate import SCALES as SIMULATED_SIZES
@@ -50,11 +50,6 @@ FILES = {
 """Data files of every cohort, as the registry names them."""
 
 SCALES = ("demo", "paper")
-
-
-def is_own(name: str) -> bool:
-    """Whether a name stands for a cohort of one's own: a Zarr folder that ``gi encode`` wrote."""
-    return name.endswith(".zarr")
 
 
 def resolve_cohort(name: str = "auto", real: str = "arabidopsis") -> str:
@@ -114,14 +109,11 @@ def load_cohort(name: str = "simulated", scale: str = "demo", seed: int = 1) -> 
     DataError
         If a file of a real cohort is not what it should be.
     CohortError
-        If a folder is no cohort.
+        If a folder is no cohort, or has no counts.
     """
     name = resolve_cohort(name)
     if is_own(name):
-        cohort = open_cohort(name)
-        if "counts" not in cohort:
-            raise CohortError(f"{name} has dosages only, and no counts of variants per gene.")
-        return cohort
+        return open_cohort(name, needs="counts")
     if scale not in SCALES:
         raise ValueError(f"scale is {scale!r}; allowed are {', '.join(SCALES)}.")
     if COHORTS[name] == "real":

@@ -5,7 +5,7 @@
 ``mouse``
     1,940 mice of a heterogeneous stock, Valdar et al. 2006 (doi 10.1038/ng1840), 12,545 SNPs, two traits.
 ``wheat``
-    599 lines of CIMMYT, Crossa et al. 2010 (doi 10.1534/genetics.110.118521), 1,279 markers, yield in four places.
+    599 lines of CIMMYT, Crossa et al. 2010 (doi 10.1534/genetics.110.118521), 1,279 markers, four environments.
 
 Rice and mouse are the panels of Mathew et al. 2022.
 """
@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from gi_lib.cohorts.store import CODE, hash_recipe, keep_cohort
-from gi_lib.datasets.cohort import MISSING_DOSAGE, CohortError, open_cohort, save_cohort, validate_cohort
+from gi_lib.cohorts.store import CODE, hash_recipe, is_own, keep_cohort
+from gi_lib.datasets.cohort import MISSING_DOSAGE, open_cohort, save_cohort, validate_cohort
 from gi_lib.datasets.r_data import matrix, read_rda
 from gi_lib.datasets.registry import fetch
 
@@ -60,11 +60,8 @@ def load_panel(name: str) -> xr.Dataset:
     CohortError
         If a folder is no cohort, or has no dosages.
     """
-    if name.endswith(".zarr"):
-        panel = open_cohort(name)
-        if "dosage" not in panel:
-            raise CohortError(f"{name} has no dosages; a panel needs them.")
-        return panel
+    if is_own(name):
+        return open_cohort(name, needs="dosage")
     if name not in FILES:
         raise ValueError(f"panel is {name!r}; allowed are {', '.join(FILES)}, or a folder NAME.zarr.")
     sources = [CODE / "datasets/cohort.py", CODE / "datasets/r_data.py"]
@@ -82,29 +79,26 @@ def rice() -> xr.Dataset:
     dosage, (samples, markers) = matrix(*members["RiceGenoN"])
     if set(np.unique(dosage)) != {-1, 1}:
         raise ValueError("RICE.RData holds other genotypes than -1 and 1.")
-    accession = [int(re.fullmatch(r"NSFTV_(\d+)", sample)[1]) for sample in samples]
+    number = [int(re.fullmatch(r"NSFTV_(\d+)", sample)[1]) for sample in samples]
     places = pd.read_table(
         fetch("rice/sativas413.map"), header=None, names=["chromosome", "marker", "centimorgan", "position"]
     )
-    places = places.set_index("marker").loc[markers]
     traits = pd.read_table(fetch("rice/RiceDiversity_44K_Phenotypes_34traits_PLINK.txt"))
-    traits = traits.set_index("NSFTVID").drop(columns=["HybID"]).loc[accession]
+    traits = traits.set_index("NSFTVID").drop(columns="HybID").loc[number].set_axis(samples)
     germplasm = pd.read_csv(
         fetch("rice/RiceDiversity.44K.germplasm.csv"), encoding="latin-1", na_values="Not available"
     )
-    germplasm = germplasm.drop_duplicates("NSFTV.ID").set_index("NSFTV.ID").loc[accession]
+    germplasm = germplasm.drop_duplicates("NSFTV.ID").set_index("NSFTV.ID").loc[number]
     return _panel(
         "rice",
-        dosage + 1,
-        samples,
-        traits.rename(columns=lambda name: re.sub(r"\W+", "_", name.strip())),
-        places["chromosome"],
-        places["position"],
-        germplasm["Sub-population"],
         "413 rice accessions of Zhao et al. 2011, 36,901 SNPs.",
-        germplasm["Country.of.origin"],
-        germplasm["Latitude"],
-        germplasm["Longitude"],
+        dosage + 1,
+        places.set_index("marker").loc[markers],
+        traits.rename(columns=lambda name: re.sub(r"\W+", "_", name.strip())),
+        country=germplasm["Country.of.origin"],
+        population=germplasm["Sub-population"],
+        latitude=germplasm["Latitude"],
+        longitude=germplasm["Longitude"],
     )
 
 
@@ -115,21 +109,16 @@ def mouse() -> xr.Dataset:
     """
     members = _members("mouse/mice.RData", "mice", coded=True)
     (calls, attributes), (values, of_values) = members["geno"], members["pheno"]
-    samples, markers = (np.asarray(names) for names, _ in attributes["dimnames"][0])
-    kinds, codes = np.asarray(calls.categories), np.asarray(calls.codes)
-    codes = codes.reshape(len(samples), len(markers), order="F")
+    codes, (samples, _) = matrix(calls.codes, attributes)
     animals, names, _ = (np.asarray(one) for one, _ in of_values["dimnames"][0])
-    traits = pd.DataFrame(values.reshape(len(animals), -1, order="F"), animals, names).loc[samples]
-    chromosome, position = (column for column, _ in members["map"][0])
+    traits = pd.DataFrame(values.reshape(len(animals), -1, order="F"), animals, names)
+    chromosome, centimorgan = (column for column, _ in members["map"][0])
     return _panel(
         "mouse",
-        _copies(codes, kinds),
-        samples,
-        traits,
-        np.asarray(chromosome),
-        np.round(position * 1e6),
-        None,
         "1,940 heterogeneous stock mice of Valdar et al. 2006, 12,545 SNPs.",
+        _copies(codes, np.asarray(calls.categories)),
+        pd.DataFrame({"chromosome": np.asarray(chromosome), "position": np.round(centimorgan * 1e6)}),
+        traits.loc[np.asarray(samples)],
     )
 
 
@@ -141,17 +130,14 @@ def wheat() -> xr.Dataset:
     path = fetch("wheat/wheat.RData")
     dosage, (_, markers) = matrix(*read_rda(path, "wheat.X"))
     values, (samples, names) = matrix(*read_rda(path, "wheat.Y"))
-    traits = pd.DataFrame(values, samples, [f"yield_environment_{name}" for name in names])
     sets, _ = read_rda(path, "wheat.sets")
-    unknown = np.full(len(markers), ""), np.zeros(len(markers))
     return _panel(
         "wheat",
-        2 * dosage,
-        samples,
-        traits,
-        *unknown,
-        sets.astype(str),
         "599 wheat lines of Crossa et al. 2010, 1,279 DArT markers.",
+        2 * dosage,
+        pd.DataFrame({"chromosome": "", "position": 0}, index=markers),
+        pd.DataFrame(values, samples, [f"yield_environment_{name}" for name in names]),
+        population=sets,
     )
 
 
@@ -191,46 +177,38 @@ def _copies(codes: np.ndarray, kinds: np.ndarray) -> np.ndarray:
 
 
 def _panel(
-    name: str,
-    dosage: np.ndarray,
-    samples: np.ndarray,
-    traits: pd.DataFrame,
-    chromosome,
-    position,
-    population,
-    source: str,
-    country=None,
-    latitude=None,
-    longitude=None,
+    name: str, source: str, dosage: np.ndarray, markers: pd.DataFrame, traits: pd.DataFrame, **known
 ) -> xr.Dataset:
-    """A panel with its markers in the order of the genome."""
-    chromosome, position = np.asarray(chromosome).astype(str), np.asarray(position).astype(np.int64)
-    numbered = pd.to_numeric(pd.Series(chromosome), errors="coerce").fillna(1000)  # X after the numbers
+    """A panel with its markers in the order of the genome.
+
+    `markers` has the columns chromosome and position, `traits` the samples as its index; `known` are country,
+    population, latitude and longitude of each sample, as far as they are.
+    """
+    chromosome = markers["chromosome"].to_numpy(str)
+    position = markers["position"].to_numpy(np.int64)
+    numbered = pd.to_numeric(markers["chromosome"].astype(str), errors="coerce").fillna(
+        np.inf
+    )  # X after the numbers
     order = np.lexsort((position, numbered))
-
-    def text(values) -> np.ndarray:
-        if values is None:
-            return np.full(len(samples), "")
-        return pd.Series(np.asarray(values)).fillna("").astype(str).to_numpy(str)
-
-    def degrees(values) -> np.ndarray:
-        return np.full(len(samples), np.nan) if values is None else np.asarray(values, float)
-
+    samples = pd.DataFrame({key: np.asarray(values) for key, values in known.items()}, index=traits.index)
+    samples = samples.reindex(columns=["country", "population", "latitude", "longitude"])
+    texts = samples[["country", "population"]].astype(object).fillna("").astype(str)
     return validate_cohort(
         xr.Dataset(
             {
-                "dosage": (("sample", "marker"), np.asarray(dosage)[:, order].astype(np.uint8)),
+                "dosage": (("sample", "marker"), dosage[:, order].astype(np.uint8)),
                 "trait_value": (("sample", "trait"), traits.to_numpy(float)),
             },
             coords={
-                "sample": np.asarray(samples).astype(str),
+                "sample": traits.index.to_numpy(str),
                 "trait": traits.columns.to_numpy(str),
                 "chromosome": ("marker", chromosome[order]),
                 "position": ("marker", position[order]),
-                "country": ("sample", text(country)),
-                "population": ("sample", text(population)),
-                "latitude": ("sample", degrees(latitude)),
-                "longitude": ("sample", degrees(longitude)),
+                **{column: ("sample", texts[column].to_numpy(str)) for column in texts},
+                **{
+                    column: ("sample", samples[column].to_numpy(float))
+                    for column in ("latitude", "longitude")
+                },
             },
             attrs={"name": name, "data_kind": "real", "source": source},
         )

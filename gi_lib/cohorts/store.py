@@ -22,6 +22,11 @@ CODE = Path(__file__).parent.parent
 """Folder of the package."""
 
 
+def is_own(name: str) -> bool:
+    """Whether a name stands for a cohort of one's own: a Zarr folder, such as ``gi encode`` writes."""
+    return name.endswith(".zarr")
+
+
 def keep_cohort(name: str, write: Callable[[Path], object]) -> xr.Dataset:
     """Read a cohort from the cache; where it is not there, or damaged, let `write` make it first.
 

@@ -221,13 +221,18 @@ def _whole_accessions(counts: xr.DataArray) -> dict:
     return {"chunks": (chunk, *(max(1, n) for n in rest)), "compressors": (fast,)}
 
 
-def open_cohort(path: str | Path) -> xr.Dataset:
+def open_cohort(path: str | Path, needs: str | None = None) -> xr.Dataset:
     """Read a cohort from Zarr into memory and validate it.
+
+    Parameters
+    ----------
+    needs
+        A variable that it must have, ``counts`` or ``dosage``.
 
     Raises
     ------
     CohortError
-        If there is no store at `path`, if it is damaged, or if it breaks the schema.
+        If there is no store at `path`, if it is damaged, breaks the schema, or lacks what is needed.
     """
     path = Path(path)
     if not path.is_dir():
@@ -245,4 +250,6 @@ def open_cohort(path: str | Path) -> xr.Dataset:
         raise CohortError(
             f"{path} does not have the content it was written with; delete it and make it anew."
         )
+    if needs is not None and needs not in cohort:
+        raise CohortError(f"{path} has no variable '{needs}', which is needed here.")
     return cohort

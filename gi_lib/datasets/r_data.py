@@ -50,27 +50,15 @@ def read_rda(path: str | Path, name: str, coded: bool = False) -> tuple[Any, dic
     return objects[name]
 
 
-MISSING_INTEGER = -(2**31)
-
-
 def data_frame(columns: Any, attributes: dict[str, Any]) -> pd.DataFrame | None:
-    """A data frame of R, factors as text; None if it is something else. Row names that are text become the index."""
+    """A data frame of R whose columns are arrays; None if it is something else."""
     names, _ = attributes.get("names", (None, {}))
     if not (isinstance(columns, list) and isinstance(names, np.ndarray) and len(names) == len(columns)):
         return None
-    values = [_column(*column) for column in columns]
-    if not all(isinstance(column, np.ndarray) and len(column) == len(values[0]) for column in values):
+    arrays = [values for values, _ in columns]
+    if not all(isinstance(values, np.ndarray) and len(values) == len(arrays[0]) for values in arrays):
         return None
-    rows, _ = attributes.get("row.names", (None, {}))
-    named = isinstance(rows, np.ndarray) and rows.dtype == object and len(rows) == len(values[0])
-    return pd.DataFrame(dict(zip(names, values, strict=True)), index=rows if named else None)
-
-
-def _column(values: Any, attributes: dict[str, Any]) -> Any:
-    levels, _ = attributes.get("levels", (None, {}))
-    if levels is None:
-        return values
-    return np.append(levels, None)[np.where(values == MISSING_INTEGER, len(levels), values - 1)]
+    return pd.DataFrame(dict(zip(names, arrays, strict=True)))
 
 
 def matrix(values: Any, attributes: dict[str, Any]) -> tuple[Any, list[np.ndarray | None]] | None:

@@ -49,13 +49,14 @@ def filter_markers(
         raise ValueError(f"The cohort '{panel.attrs.get('name')}' has no dosages.")
     dosage = panel["dosage"].values
     called = dosage != MISSING_DOSAGE
-    n_called = called.sum(axis=0)
-    frequency = np.where(called, dosage, 0).sum(axis=0, dtype=np.int64) / np.maximum(2 * n_called, 1)
+    n_alleles = 2 * called.sum(axis=0)
+    n_counted = np.where(called, dosage, 0).sum(axis=0, dtype=np.int64)
+    maf = np.minimum(n_counted, n_alleles - n_counted) / np.maximum(n_alleles, 1)
     steps = [("as read", dosage.shape[1])]
 
-    kept = n_called >= (1 - max_missing) * len(dosage)
+    kept = (~called).mean(axis=0) <= max_missing
     steps.append((f"missing in at most {max_missing:.0%}", int(kept.sum())))
-    kept &= (np.minimum(frequency, 1 - frequency) >= min_maf) & (n_called > 0)
+    kept &= (maf >= min_maf) & (n_alleles > 0)
     steps.append((f"minor allele in at least {min_maf:.0%}", int(kept.sum())))
     if not duplicates:
         number = np.flatnonzero(kept)

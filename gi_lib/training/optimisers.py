@@ -60,14 +60,12 @@ class Optimiser:
                 continue
             if parameter not in self.moments:
                 self.moments[parameter] = tuple(torch.zeros_like(parameter) for _ in range(self.n_moments))
-            compiled = parameter.dtype == torch.float32
             tensors = parameter.detach(), parameter.grad.contiguous(), *self.moments[parameter]
-            if compiled and parameter.is_cpu:
-                arrays = (tensor.numpy().reshape(len(self.lr), -1) for tensor in tensors)
+            tensors = [tensor.view(len(self.lr), -1) for tensor in tensors]
+            if parameter.dtype == torch.float32 and parameter.is_cpu:
+                arrays = (tensor.numpy() for tensor in tensors)
                 self._compiled(*numbers, np.float32(self.weight_decay), *arrays)
-                continue
-            tensors = tuple(tensor.view(len(self.lr), -1) for tensor in tensors)
-            if compiled and parameter.is_cuda:
+            elif parameter.dtype == torch.float32 and parameter.is_cuda:
                 from gi_lib.training import optimisers_cuda  # Triton comes with PyTorch's CUDA builds only
 
                 update = getattr(optimisers_cuda, type(self).__name__.lower())

@@ -108,5 +108,5 @@ def test_a_panel_is_no_cohort_of_counts(load, tmp_path):
     own = str(tmp_path / "own.zarr")
     save_cohort(load("wheat"), own)
     assert load_panel(own).sizes["marker"] == 1_279
-    with pytest.raises(CohortError, match="has dosages only"):
+    with pytest.raises(CohortError, match="has no variable 'counts', which is needed here"):
         load_cohort(own)

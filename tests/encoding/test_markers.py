@@ -35,6 +35,15 @@ def test_each_filter_and_its_report():
     assert everything.sizes["marker"] == 5  # one has no call at all
 
 
+@pytest.mark.parametrize("n", [7, 10, 20, 100])
+def test_a_marker_at_a_limit_is_kept(n):
+    for k in range(n // 2 + 1):
+        for alleles in ([0] * (n - k) + [2] * k, [2] * (n - k) + [0] * k):
+            assert filter_markers(panel(np.c_[alleles]), min_maf=k / n)[0].sizes["marker"] == 1
+        called = [[0]] * (n - k) + [[M]] * k
+        assert filter_markers(panel(called), min_maf=0, max_missing=k / n)[0].sizes["marker"] == 1
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
