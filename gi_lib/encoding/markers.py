@@ -98,7 +98,7 @@ class DosageImputer(TransformerMixin, BaseEstimator):
         """
         if self.fill not in FILLS:
             raise ValueError(f"fill is {self.fill!r}; allowed are {', '.join(FILLS)}.")
-        missing = self._missing(X)
+        missing = missing_dosages(X)
         if self.fill == "mean":
             total = np.where(missing, 0, X).sum(axis=0, dtype=float)
             self.fill_ = (total / np.maximum((~missing).sum(axis=0), 1)).astype(np.float32)
@@ -110,14 +110,21 @@ class DosageImputer(TransformerMixin, BaseEstimator):
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Dosages without gaps, float32."""
         check_is_fitted(self, "fill_")
-        missing = self._missing(X)
+        missing = missing_dosages(X)
         if X.shape[1] != len(self.fill_):
             raise ValueError(f"X has {X.shape[1]} markers; the imputer was fitted on {len(self.fill_)}.")
         return np.where(missing, self.fill_, X).astype(np.float32)
 
-    @staticmethod
-    def _missing(X: np.ndarray) -> np.ndarray:
-        if X.ndim != 2:
-            raise ValueError(f"X has shape {X.shape}; dosages are of shape (sample, marker).")
-        missing = X == MISSING_DOSAGE
-        return missing | np.isnan(X) if X.dtype.kind == "f" else missing
+
+def missing_dosages(X: np.ndarray) -> np.ndarray:
+    """Where dosages of shape (sample, marker) are missing: 255, or NaN among floats.
+
+    Raises
+    ------
+    ValueError
+        If X has another number of dimensions.
+    """
+    if X.ndim != 2:
+        raise ValueError(f"X has shape {X.shape}; dosages are of shape (sample, marker).")
+    missing = X == MISSING_DOSAGE
+    return missing | np.isnan(X) if X.dtype.kind == "f" else missing

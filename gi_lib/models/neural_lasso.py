@@ -82,6 +82,17 @@ class NeuralLasso(nn.Module):
             total = total + ACTIVATIONS[name](self.slope[k] * neighbour + self.bias[k]).sum(dim=-1)
         return total
 
+    def before_training(self, start: float = 0.1) -> "NeuralLasso":
+        """Another layer of the same window and number type, its rectified slopes at `start`, all else at zero.
+
+        A rectifier whose slope and bias are zero would never move; 0.1 is what the authors' code begins with.
+        """
+        layer = NeuralLasso(self.slope.shape[1], self.neighbourhood, self.names)
+        layer.inside = self.inside.clone()
+        with torch.no_grad():
+            layer.slope[[name == "relu" for name in self.names]] = start
+        return layer.to(self.slope.dtype)
+
     def steps(self) -> tuple[Tensor, Tensor]:
         """The constant, shape (), and what one and two copies of each allele add to none, shape (2, marker)."""
         constant = torch.zeros((), dtype=self.slope.dtype, device=self.slope.device)

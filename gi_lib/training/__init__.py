@@ -23,11 +23,14 @@ from gi_lib.training.loop import (
     resolve_device,
     train,
 )
+from gi_lib.training.neural_lasso import NeuralLassoRegressor
+from gi_lib.training.separable import PROTOCOLS
 from gi_lib.training.transfer import FineTunedGalianaRegressor, FrozenGalianaRegressor
 
 __all__ = [
     "DEVICES",
     "OPTIMISERS",
+    "PROTOCOLS",
     "BMSNNRegressor",
     "Counts",
     "Features",
@@ -38,6 +41,7 @@ __all__ = [
     "GalianaRegressor",
     "Held",
     "Inputs",
+    "NeuralLassoRegressor",
     "Schedule",
     "SharedCounts",
     "Training",

@@ -11,6 +11,8 @@ import torch
 from numba import njit
 from torch import Tensor
 
+from gi_lib.datasets.cohort import MISSING_DOSAGE
+from gi_lib.encoding.markers import missing_dosages
 from gi_lib.encoding.scaling import CountScaler, moments
 from gi_lib.models.fused import CountBatch
 
@@ -42,6 +44,29 @@ class Held:
         """See `distinct_rows`."""
         rows, row = distinct_rows(self.array)
         return torch.as_tensor(rows), torch.as_tensor(row)
+
+    @cached_property
+    def dosage(self) -> np.ndarray:
+        """Dosages as bytes if all are 0, 1, 2 or missing (255 or NaN), else as float32.
+
+        Raises
+        ------
+        ValueError
+            If they are no matrix, some are missing and others fractions, or one is infinite.
+        """
+        X = self.array
+        if X.ndim != 2 or X.dtype.kind not in "biuf":
+            raise ValueError(
+                f"Dosages are numbers of shape (sample, marker); these are {X.dtype} of shape {X.shape}."
+            )
+        missing = missing_dosages(X)
+        if (missing | (X == 0) | (X == 1) | (X == 2)).all():
+            return np.where(missing, MISSING_DOSAGE, X).astype(np.uint8)
+        if missing.any() or not np.isfinite(X).all():
+            raise ValueError(
+                "Some dosages are fractions and others missing or infinite; fill the gaps first."
+            )
+        return np.ascontiguousarray(X, np.float32)
 
     @cached_property
     def moments(self) -> tuple[np.ndarray, np.ndarray]:

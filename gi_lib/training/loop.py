@@ -9,12 +9,15 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from gi_lib.models.sparse import SparseLinear
 from gi_lib.training.inputs import Inputs
 from gi_lib.training.optimisers import Adam, RMSprop
 from gi_lib.training.stacked import restack, stack, unstack
 
 OPTIMISERS = {"rmsprop": RMSprop, "adam": Adam}
 DEVICES = ("auto", "cpu", "cuda")
+AT_ONCE = {"cpu": 10, "cuda": 64}
+"""How many networks are stacked at most."""
 
 
 def resolve_device(device: str = "auto") -> torch.device:
@@ -106,6 +109,37 @@ class Training:
     seed: int = 0
     progress: bool = False
     after_epoch: Callable[[int], None] | None = None
+
+    @property
+    def alike(self) -> tuple:
+        """What networks must have in common to be trained at once."""
+        parameters = tuple((name, p.shape, p.requires_grad) for name, p in self.network.named_parameters())
+        scaling = getattr(self.inputs, "scaling", None)
+        return (
+            type(self.network), parameters, _edges(self.network),
+            type(self.inputs), getattr(scaling, "frequency", None),
+            self.schedule, self.loss, self.labels.device, self.labels.shape[1:],
+        )  # fmt: skip
+
+    @property
+    def at_once(self) -> int:
+        """How many are trained at once at most."""
+        return AT_ONCE[self.labels.device.type]
+
+    @staticmethod
+    def together(trainings: Sequence["Training"]) -> list[list[float] | Exception]:
+        """See `train`."""
+        return train(trainings)
+
+
+def _edges(network: nn.Module) -> tuple:
+    """Where the edges of sparse layers begin and end."""
+    return tuple(
+        bytes(ends.cpu().numpy())
+        for layer in network.modules()
+        if isinstance(layer, SparseLinear)
+        for ends in (layer.source, layer.target)
+    )
 
 
 def train(trainings: Sequence[Training]) -> list[list[float] | Exception]:

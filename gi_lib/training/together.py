@@ -1,21 +1,31 @@
 """Fits that are trained together: each says what it wants to train next, and what is alike is trained at once.
 
-An estimator's ``fitting`` is a generator. It yields a `Training`, is sent the losses of its epochs, and goes on. So a
+An estimator's ``fitting`` is a generator. It yields a training, is sent the losses of its epochs, and goes on. So a
 fit with two stages, such as transfer learning, reads from top to bottom as if it were alone, and the stages of several
 fits still meet.
 """
 
 from collections.abc import Generator, Sequence
+from typing import Any, Protocol
 
-from torch import nn
 
-from gi_lib.models.sparse import SparseLinear
-from gi_lib.training.loop import Training, train
+class Wanted(Protocol):
+    """What a fit wants to train: a `gi_lib.training.loop.Training`, or one of another kind."""
 
-Fitting = Generator[Training, list[float], None]
+    @property
+    def alike(self) -> tuple:
+        """What trainings of this kind must have in common to be trained at once."""
 
-AT_ONCE = {"cpu": 10, "cuda": 64}
-"""How many fits are stacked at most."""
+    @property
+    def at_once(self) -> int:
+        """How many are trained at once at most."""
+
+    @staticmethod
+    def together(trainings: Sequence["Wanted"]) -> list[Any]:
+        """Train them; for each the answer that its fit goes on with, or the exception that ended it."""
+
+
+Fitting = Generator[Wanted, Any, None]
 
 
 def complete(fittings: Sequence[Fitting]) -> list[Exception | None]:
@@ -27,9 +37,9 @@ def complete(fittings: Sequence[Fitting]) -> list[Exception | None]:
         For each fit what ended it early, or None.
     """
     outcome: list[Exception | None] = [None] * len(fittings)
-    waiting: dict[int, Training] = {}
+    waiting: dict[int, Wanted] = {}
 
-    def advance(number: int, answer: list[float] | Exception | None) -> None:
+    def advance(number: int, answer: Any) -> None:
         fitting = fittings[number]
         waiting.pop(number, None)
         try:
@@ -45,30 +55,11 @@ def complete(fittings: Sequence[Fitting]) -> list[Exception | None]:
     for number in range(len(fittings)):
         advance(number, None)
     while waiting:
-        first = _shape(next(iter(waiting.values())))
-        alike = [number for number, training in waiting.items() if _shape(training) == first]
-        alike = alike[: AT_ONCE[waiting[alike[0]].labels.device.type]]
-        for number, answer in zip(alike, train([waiting[number] for number in alike]), strict=True):
+        first = next(iter(waiting.values()))
+        alike = [
+            number for number, one in waiting.items() if type(one) is type(first) and one.alike == first.alike
+        ]
+        alike = alike[: first.at_once]
+        for number, answer in zip(alike, first.together([waiting[number] for number in alike]), strict=True):
             advance(number, answer)
     return outcome
-
-
-def _shape(training: Training) -> tuple:
-    """What trainings must have in common to be trained at once."""
-    parameters = tuple((name, p.shape, p.requires_grad) for name, p in training.network.named_parameters())
-    scaling = getattr(training.inputs, "scaling", None)
-    return (
-        type(training.network), parameters, _edges(training.network),
-        type(training.inputs), getattr(scaling, "frequency", None),
-        training.schedule, training.loss, training.labels.device, training.labels.shape[1:],
-    )  # fmt: skip
-
-
-def _edges(network: nn.Module) -> tuple:
-    """Where the edges of sparse layers begin and end."""
-    return tuple(
-        bytes(ends.cpu().numpy())
-        for layer in network.modules()
-        if isinstance(layer, SparseLinear)
-        for ends in (layer.source, layer.target)
-    )
