@@ -8,18 +8,37 @@ from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
+from sklearn.base import BaseEstimator
+from sklearn.pipeline import make_pipeline
 
 from gi_lib.datasets.cohort import MISSING_DOSAGE
 from gi_lib.datasets.pathways import THIN_GO, Edges, connect, load_pathways, resolve_pathways
-from gi_lib.models import GBLUP, CountryMean, gblup_with_gps, map_neighbours, ridge, ridge_on_components
+from gi_lib.encoding.markers import DosageImputer
+from gi_lib.models import (
+    GBLUP,
+    PRIORS,
+    RKHS,
+    BayesianRegression,
+    CountryMean,
+    ElasticNet,
+    gblup_with_gps,
+    gradient_boosting,
+    map_neighbours,
+    ridge,
+    ridge_on_components,
+)
 from gi_lib.training import (
     BMSNNRegressor,
     FineTunedGalianaRegressor,
     FrozenGalianaRegressor,
     GalianaRegressor,
     GPSNNRegressor,
+    NeuralLassoRegressor,
 )
 from gi_lib.validation import Model
+
+CODED_PENALTY = 6e-3
+"""λ that the code of Mathew et al. 2022 comes with."""
 
 
 def pathway_layers(cohort: xr.Dataset, pathways: str = "auto") -> tuple[Edges, ...]:
@@ -106,6 +125,58 @@ def baselines(cohort: xr.Dataset) -> list[Model]:
             Model("GBLUP with GPS", gblup_with_gps(), "dosage and place"),
         ]
     return models
+
+
+def panel_models(
+    *,
+    n_iterations: int = 10_000,
+    burn_in: int = 3_000,
+    n_chains: int = 1,
+    inner_folds: int = 5,
+    device: str = "auto",
+) -> dict[str, list[Model]]:
+    """The models of Mathew et al. 2022 for panels, and what that paper left out, by how long a fit takes.
+
+    Parameters
+    ----------
+    n_iterations, burn_in, n_chains
+        Of the Gibbs samplers; the defaults are those of the paper.
+    inner_folds
+        On which NeuralLasso, elastic net and lasso choose their penalties.
+    device
+        See `gi_lib.training.resolve_device`.
+
+    Returns
+    -------
+    dict
+        ``quick`` and ``slow`` models. All fill missing dosages with what is most frequent among the training
+        accessions.
+    """
+
+    def imputed(name: str, estimator: BaseEstimator) -> Model:
+        return Model(name, make_pipeline(DosageImputer("most frequent"), estimator), "calls")
+
+    return {
+        "quick": [
+            Model("NeuralLasso", NeuralLassoRegressor(inner_folds=inner_folds, device=device), "calls"),
+            Model(
+                "NeuralLasso as coded",
+                NeuralLassoRegressor(protocol="as coded", penalty=CODED_PENALTY, device=device),
+                "calls",
+            ),
+            imputed("GBLUP", GBLUP()),
+            imputed("elastic net", ElasticNet(0.33, inner_folds=inner_folds)),
+            imputed("lasso", ElasticNet(1.0, inner_folds=inner_folds)),
+            imputed("RKHS", RKHS()),
+        ],
+        "slow": [
+            imputed("gradient boosting", gradient_boosting()),
+            *(
+                imputed(prior, BayesianRegression(prior, n_iterations, burn_in, n_chains=n_chains))
+                for prior in PRIORS
+            ),
+        ],
+    }
 
 
 def by_tissue(traits: Sequence[str]) -> dict[str, list[str]]:

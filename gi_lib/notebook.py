@@ -30,6 +30,7 @@ from myst_nb import glue
 
 from gi_lib import plots
 from gi_lib.cohorts import COHORTS, SCALES, CohortError, is_own, load_cohort, resolve_cohort
+from gi_lib.cohorts.panels import PANELS, load_panel, resolve_panel
 from gi_lib.datasets.cohort import fingerprint
 from gi_lib.datasets.registry import DataError
 from gi_lib.training import DEVICES, resolve_device
@@ -77,14 +78,20 @@ def start(
     _refuse_unknown(namespace, types)
     for key, value in parameters.items():
         _check_type(key, value, types[key])
-    choices = {"cohort": ("auto", *COHORTS), "scale": SCALES, "device": DEVICES}
+    choices = {
+        "cohort": ("auto", *COHORTS),
+        "panel": ("auto", *PANELS),
+        "scale": SCALES,
+        "device": DEVICES,
+    }
+    owned = {"cohort": "gi encode", "panel": "gi panel"}
     for key, allowed in choices.items():
         if (
             key in parameters
             and parameters[key] not in allowed
-            and not (key == "cohort" and is_own(parameters[key]))
+            and not (key in owned and is_own(parameters[key]))
         ):
-            own = ", or a folder NAME.zarr that `gi encode` wrote" if key == "cohort" else ""
+            own = f", or a folder NAME.zarr that `{owned[key]}` wrote" if key in owned else ""
             raise ParameterError(f"{key} is {parameters[key]!r}; allowed are {', '.join(allowed)}{own}.")
     for key, (low, high) in ({"seed": (0, 2**31 - 1)} | dict(limits or {})).items():
         if key in parameters and not low <= parameters[key] <= high:
@@ -192,6 +199,38 @@ class Run:
             self.banner(cohort.attrs["data_kind"], describe(cohort), stand_in)
         return cohort
 
+    def load_panel(self, name: str | None = None, real: str = "rice", banner: bool = True) -> xr.Dataset:
+        """Load the panel of the run and say at this place which kind of data it is.
+
+        Parameters
+        ----------
+        name
+            Another panel than the parameter ``panel`` names.
+        real
+            The panel that ``auto`` prefers.
+        banner
+            Show the data banner.
+
+        Raises
+        ------
+        ParameterError
+            If the data cannot be had.
+        """
+        asked = name or self.parameters["panel"]
+        try:
+            resolved = resolve_panel(asked, real)
+            panel = load_panel(resolved, self.scale, self.parameters["seed"])
+        except (DataError, CohortError) as error:
+            raise ParameterError(f"The panel {asked!r} cannot be loaded: {error}") from None
+        if not panel.sizes["trait"]:
+            raise ParameterError(f"The panel {asked!r} has no traits, which this notebook needs.")
+        self.uses(resolved, panel.attrs["data_kind"], fingerprint(panel))
+        self._main_cohort = self._main_cohort or resolved
+        if banner:
+            stand_in = asked == "auto" and resolved == "simulated"
+            self.banner(panel.attrs["data_kind"], describe(panel), stand_in)
+        return panel
+
     def uses(self, source: str, data_kind: str, sha256: str) -> None:
         """Note a source of data for the provenance line."""
         self._cohorts[source] = {"data_kind": data_kind, "sha256": sha256}
@@ -229,7 +268,7 @@ class Run:
             table = pd.read_csv(path, keep_default_na=False, na_values=[""])
             cohort, scale = path.parent.name.rsplit("-", 1)
             marks = {
-                "data": COHORTS[cohort],
+                "data": (COHORTS | PANELS)[cohort],
                 "commit": provenance["commit"],
                 "device": provenance["device"],
                 "recorded": provenance["recorded"],
@@ -305,8 +344,10 @@ def compare(difference: float, low: float, high: float, other: str) -> str:
 def describe(cohort: xr.Dataset) -> str:
     """One sentence on what a cohort holds."""
     sizes = cohort.sizes
-    genomes = (
-        f"{sizes['sample']:,} accessions × {sizes['gene']:,} genes × {sizes['variant_type']} variant types"
+    genomes = f"{sizes['sample']:,} accessions × " + (
+        f"{sizes['gene']:,} genes × {sizes['variant_type']} variant types"
+        if "counts" in cohort
+        else f"{sizes['marker']:,} markers"
     )
     return f"{genomes}; {sizes['trait']} traits. {cohort.attrs['source']}"
 

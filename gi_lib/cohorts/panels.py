@@ -4,6 +4,8 @@
     413 accessions of Zhao et al. 2011 (doi 10.1038/ncomms1467), 36,901 SNPs, 34 traits and two more years of flowering.
 ``mouse``
     1,940 mice of a heterogeneous stock, Valdar et al. 2006 (doi 10.1038/ng1840), 12,545 SNPs, two traits.
+``simulated``
+    The genomes and traits of the simulated cohort, without its genes.
 ``wheat``
     599 lines of CIMMYT, Crossa et al. 2010 (doi 10.1534/genetics.110.118521), 1,279 markers, four environments.
 
@@ -17,10 +19,14 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from gi_lib.cohorts import load_cohort
 from gi_lib.cohorts.store import CODE, hash_recipe, is_own, keep_cohort
 from gi_lib.datasets.cohort import MISSING_DOSAGE, open_cohort, save_cohort, validate_cohort
 from gi_lib.datasets.r_data import matrix, read_rda
-from gi_lib.datasets.registry import fetch
+from gi_lib.datasets.registry import fetch, is_available
+
+PANELS = {"simulated": "simulated", "rice": "real", "mouse": "real", "wheat": "real"}
+"""Name and kind of data of every panel."""
 
 FILES = {
     "rice": (
@@ -32,22 +38,52 @@ FILES = {
     "mouse": ("mouse/mice.RData",),
     "wheat": ("wheat/wheat.RData",),
 }
-"""Data files of every panel, as the registry names them."""
+"""Data files of every real panel, as the registry names them."""
 
 
-def load_panel(name: str) -> xr.Dataset:
+TABLE_1 = {
+    "ARK": ("rice", "Flowering_time_at_Arkansas"),
+    "ABR": ("rice", "Flowering_time_at_Aberdeen"),
+    "FAD": ("rice", "Flowering_time_at_Faridpur"),
+    "AMY": ("rice", "Protein_content"),
+    "amylose": ("rice", "Amylose_content"),
+    "weight": ("mouse", "weight"),
+}
+"""Panel and trait behind the columns of Mathew et al. 2022, Table 1; amylose is what AMY would seem to be."""
+
+
+def one_trait(panel: xr.Dataset, trait: str) -> xr.Dataset:
+    """The panel with one trait and the samples that have a label of it.
+
+    Raises
+    ------
+    ValueError
+        If the panel has no such trait.
+    """
+    if trait not in panel["trait"].values:
+        raise ValueError(
+            f"The panel '{panel.attrs.get('name')}' has no trait {trait!r}; it has {', '.join(panel['trait'].values)}."
+        )
+    alone = panel.sel(trait=[trait])
+    return alone.isel(sample=np.flatnonzero(alone["trait_value"].notnull().any("trait")))
+
+
+def load_panel(name: str, scale: str = "demo", seed: int = 1) -> xr.Dataset:
     """Load a panel, made at the first call and kept as Zarr in the cache.
 
     Parameters
     ----------
     name
-        One of `FILES`, or a folder ``NAME.zarr`` with dosages.
+        One of `PANELS`, or a folder ``NAME.zarr`` with dosages. ``simulated`` has the dosages and traits of the
+        simulated cohort.
+    scale, seed
+        Of the simulated panel.
 
     Returns
     -------
     xarray.Dataset
         See `gi_lib.datasets.cohort`. Besides, ``population (sample)``: the sub-population of rice, the set of lines of
-        wheat, empty for the mouse.
+        wheat, the simulated country; empty for the mouse.
 
     Raises
     ------
@@ -61,12 +97,24 @@ def load_panel(name: str) -> xr.Dataset:
         If a folder is no cohort, or has no dosages.
     """
     if is_own(name):
-        return open_cohort(name, needs="dosage")
-    if name not in FILES:
-        raise ValueError(f"panel is {name!r}; allowed are {', '.join(FILES)}, or a folder NAME.zarr.")
+        panel = open_cohort(name, needs="dosage")
+        return panel if "population" in panel else panel.assign_coords(population=panel["country"])
+    if name not in PANELS:
+        raise ValueError(f"panel is {name!r}; allowed are {', '.join(PANELS)}, or a folder NAME.zarr.")
+    if name == "simulated":
+        cohort = load_cohort(name, scale, seed)
+        whole = cohort[["dosage", "trait_value"]].drop_dims("gene", errors="ignore")
+        return whole.assign_coords(population=cohort["country"])
     sources = [CODE / "datasets/cohort.py", CODE / "datasets/r_data.py"]
     recipe = hash_recipe(sources, FILES[name], Path(__file__).read_bytes())
     return keep_cohort(f"{name}-{recipe[:12]}", lambda path: save_cohort(_READERS[name](), path))
+
+
+def resolve_panel(name: str = "auto", real: str = "rice") -> str:
+    """The panel that ``auto`` stands for: the real one if its files can be had, else the simulated one."""
+    if name != "auto":
+        return name
+    return real if is_available(*FILES[real]) else "simulated"
 
 
 def rice() -> xr.Dataset:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from numbers import Integral
 
 import numpy as np
+import pandas as pd
+from arviz_stats.base import array_stats
 from numba import njit
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, RegressorMixin
@@ -155,6 +157,34 @@ class BayesianRegression(RegressorMixin, BaseEstimator):
         offset = self.intercept_ - (self.mean_dosage_ * self.effects_).sum(axis=0)
         predicted = X @ self.effects_ + offset
         return predicted[:, 0] if self.single_trait_ else predicted
+
+    def diagnostics(self) -> pd.DataFrame:
+        """How far the chains can be trusted.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row for each trait and each of `TRACES`, with columns ``trait`` (its number), ``quantity``, ``mean``,
+            ``sd``, ``error``, the Monte Carlo standard error of the mean, ``effective``, the number of independent
+            draws that would say as much about the mean, and ``r_hat``, the rank-normalised split R-hat of Vehtari et
+            al. 2021 (doi 10.1214/20-BA1221): above 1.01 the chains, or the halves of a single one, do not agree. NaN
+            where nothing varies, or where there are fewer than eight draws.
+        """
+        check_is_fitted(self, "traces_")
+        rows = []
+        for trait, chains in enumerate(self.traces_):
+            for name, draws in zip(TRACES, np.moveaxis(chains, -1, 0), strict=True):
+                half = draws.shape[1] // 2
+                parts = draws if len(draws) > 1 else draws[:, -2 * half :].reshape(2, half)
+                effective = r_hat = np.nan
+                if np.ptp(draws) > 0 and half >= 4:
+                    effective = array_stats.ess(draws, chain_axis=0, draw_axis=1, method="mean")
+                    r_hat = array_stats.rhat(parts, chain_axis=0, draw_axis=1)
+                spread = draws.std()
+                rows.append(
+                    (trait, name, draws.mean(), spread, spread / np.sqrt(effective), effective, r_hat)
+                )
+        return pd.DataFrame(rows, columns=["trait", "quantity", "mean", "sd", "error", "effective", "r_hat"])
 
     def _check_settings(self) -> None:
         if self.prior not in PRIORS:

@@ -2,11 +2,11 @@ r"""Lasso and elastic net over a path of penalties, the penalty chosen by inner 
 
 .. math::
 
-    \hat\beta(\lambda) = \arg\min_\beta\; \frac{1}{2n} \lVert y - X\beta \rVert^2
-    + \lambda \Big( \alpha \lVert \beta \rVert_1 + \frac{1 - \alpha}{2} \lVert \beta \rVert^2 \Big)
+    \hat\beta(\lambda) = \arg\min_\beta\; \frac{1}{2n} \Big\lVert \frac{y - \bar y}{s} - X\beta \Big\rVert^2
+    + \frac{\lambda}{s} \Big( \alpha \lVert \beta \rVert_1 + \frac{1 - \alpha}{2} \lVert \beta \rVert^2 \Big)
 
-with standardised markers and centred labels, the conventions of glmnet (Friedman et al. 2010, doi
-10.18637/jss.v033.i01). The problem is solved by skglm (Bertrand et al. 2022, arXiv 2204.07826).
+with standardised markers and s the standard deviation of the labels y, as in glmnet (Friedman et al. 2010, doi
+10.18637/jss.v033.i01), whose path is the same. The problem is solved by skglm (Bertrand et al. 2022, arXiv 2204.07826).
 """
 
 import warnings

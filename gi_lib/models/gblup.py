@@ -4,6 +4,7 @@ The relationship matrix is that of VanRaden 2008 (Journal of Dairy Science 91, 4
 variances are found as by EMMA, Kang et al. 2008 (Genetics 178, 1709, doi 10.1534/genetics.107.080101).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from numbers import Integral
 
@@ -123,7 +124,7 @@ class GBLUP(RegressorMixin, BaseEstimator):
             If X and y differ in length, or a trait has no more labels than there are fixed effects.
         """
         dosage, covariates = _split(X, self.n_covariates)
-        labels = _labels(y, len(dosage), 1 + self.n_covariates)
+        labels = checked_labels(y, len(dosage), 1 + self.n_covariates)
         self.single_trait_ = np.ndim(y) == 1
         self.n_features_in_ = dosage.shape[1] + self.n_covariates
         p = self.allele_frequency_ = dosage.mean(axis=0) / 2
@@ -131,20 +132,14 @@ class GBLUP(RegressorMixin, BaseEstimator):
         scale = 2 * (p * (1 - p)).sum() or 1.0  # 1: no marker varies
         relationship = centred @ centred.T / scale
 
-        patterns, pattern_of = np.unique(~np.isnan(labels), axis=1, return_inverse=True)
         n_traits = labels.shape[1]
         self.genetic_variance_, self.residual_variance_ = np.empty((2, n_traits))
         self.variance_explained_, self.log_likelihood_ = np.empty((2, n_traits))
         self.fixed_effects_ = np.empty((1 + self.n_covariates, n_traits))
         weights = np.zeros(labels.shape)  # w, 0 for accessions without a label
-        for i, labelled in enumerate(patterns.T):
-            traits = np.flatnonzero(pattern_of == i)
-            fixed = _FixedEffects.of(covariates[labelled])
-            among = relationship[np.ix_(labelled, labelled)]
-            values = labels[np.ix_(labelled, traits)]
-            fit = _fit_pattern(among, fixed, values)
+        for traits, labelled, fit, fixed_effects in fit_variances(relationship, labels, covariates):
             weights[np.ix_(labelled, traits)] = fit.weights
-            self.fixed_effects_[:, traits] = fixed.solve @ (values - among @ fit.weights)
+            self.fixed_effects_[:, traits] = fixed_effects
             self.genetic_variance_[traits] = fit.genetic_variance
             self.residual_variance_[traits] = fit.residual_variance
             self.variance_explained_[traits] = fit.share
@@ -217,7 +212,7 @@ class _FixedEffects:
 
 
 @dataclass(frozen=True)
-class _Fit:
+class Variances:
     """Of the traits with one pattern of labels."""
 
     weights: np.ndarray  # (sample, trait)
@@ -227,7 +222,27 @@ class _Fit:
     log_likelihood: np.ndarray
 
 
-def _fit_pattern(relationship: np.ndarray, fixed: _FixedEffects, labels: np.ndarray) -> _Fit:
+def fit_variances(
+    relationship: np.ndarray, labels: np.ndarray, covariates: np.ndarray | None = None
+) -> Iterator[tuple[np.ndarray, np.ndarray, Variances, np.ndarray]]:
+    """REML for any relationship matrix (sample, sample) and labels (sample, trait) with gaps.
+
+    Yields, for each pattern of gaps, the numbers of its traits, which accessions are labelled (sample,), the variances,
+    and the fixed effects (1 + covariate, trait): the intercept first, then those of `covariates` (sample, covariate).
+    """
+    if covariates is None:
+        covariates = np.empty((len(labels), 0))
+    patterns, pattern_of = np.unique(~np.isnan(labels), axis=1, return_inverse=True)
+    for i, labelled in enumerate(patterns.T):
+        traits = np.flatnonzero(pattern_of == i)
+        fixed = _FixedEffects.of(covariates[labelled])
+        among = relationship[np.ix_(labelled, labelled)]
+        values = labels[np.ix_(labelled, traits)]
+        fit = _fit_pattern(among, fixed, values)
+        yield traits, labelled, fit, fixed.solve @ (values - among @ fit.weights)
+
+
+def _fit_pattern(relationship: np.ndarray, fixed: _FixedEffects, labels: np.ndarray) -> Variances:
     """REML for labels (sample, trait) without gaps."""
     eigenvalues, vectors = _spectrum(relationship, fixed)
     contrasts = vectors.T @ fixed.remove(labels)
@@ -243,7 +258,7 @@ def _fit_pattern(relationship: np.ndarray, fixed: _FixedEffects, labels: np.ndar
     variance = np.where(constant, 0, _variance(share, relative, squares))
     # w = η / (λ + δ), in a form that holds for infinite δ too.
     weights = vectors @ (contrasts * share / scale / _spread(share, relative))
-    return _Fit(
+    return Variances(
         weights=weights,
         genetic_variance=share * variance / scale,
         residual_variance=(1 - share) * variance,
@@ -349,7 +364,7 @@ def _split(X: ArrayLike, n_covariates: int, n_columns: int | None = None) -> tup
     return dosage, covariates
 
 
-def _labels(y: ArrayLike, n_samples: int, n_fixed: int) -> np.ndarray:
+def checked_labels(y: ArrayLike, n_samples: int, n_fixed: int) -> np.ndarray:
     """Checked labels as (sample, trait), float64."""
     labels = np.asarray(y, float)
     if labels.ndim not in (1, 2) or len(labels) != n_samples or labels.size == 0:

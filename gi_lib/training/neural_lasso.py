@@ -15,7 +15,7 @@ from gi_lib.training.separable import PROTOCOLS, Fit, LassoTraining, Protocol
 from gi_lib.training.together import Fitting
 
 INNER_VALIDATION = "inner validation"
-HALVINGS = tuple(range(1, 8))
+HALVINGS = tuple(range(1, 7))
 """Penalties that are tried: the least that leaves no marker in the model, halved so often."""
 
 
@@ -34,7 +34,7 @@ class NeuralLassoRegressor(RegressorMixin, BaseEstimator):
     penalty
         λ, the weight of the sum of all absolute slopes and biases beside the loss of the protocol; with ``sound`` in
         units of standardised labels. The paper's loss is a sum over accessions, so its λ is their number times this.
-        ``inner validation``: of seven values, that with the best mean correlation over inner folds of the training
+        ``inner validation``: of six values, that with the best mean correlation over inner folds of the training
         accessions, the larger of equals.
     inner_folds
         How many.

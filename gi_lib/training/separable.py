@@ -24,6 +24,7 @@ from gi_lib.encoding.markers import DosageImputer
 from gi_lib.models.neural_lasso import ACTIVATIONS, NeuralLasso
 
 _BETA, _BETA_SQUARES, _EPSILON = 0.9, 0.999, 1e-8  # Adam, as in PyTorch and TensorFlow
+AT_ONCE = 128  # fits
 _BLOCK = 256  # markers; sums over markers go block by block, whatever the number of threads
 
 
@@ -131,7 +132,7 @@ class LassoTraining:
     @property
     def at_once(self) -> int:
         """How many trainings are done at once at most."""
-        return max(1, 64 // len(self.fits)) if self.separable else 1
+        return max(1, AT_ONCE // len(self.fits)) if self.separable else 1
 
     @property
     def separable(self) -> bool:

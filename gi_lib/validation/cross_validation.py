@@ -162,11 +162,10 @@ def _predictions(
 
 
 def seeded(estimator: BaseEstimator, seed: int, fold: Fold) -> BaseEstimator:
-    """A fresh clone for one fold; if it has a parameter ``seed``, seed, repeat and fold decide it."""
+    """A fresh clone for one fold; if it or a part of it has a parameter ``seed``, seed, repeat and fold decide it."""
     estimator = clone(estimator)
-    if "seed" in estimator.get_params():
-        estimator.set_params(seed=derived_seed(seed, fold.repeat, fold.fold))
-    return estimator
+    seeds = [name for name in estimator.get_params() if name.split("__")[-1] == "seed"]
+    return estimator.set_params(**dict.fromkeys(seeds, derived_seed(seed, fold.repeat, fold.fold)))
 
 
 def source_labels(cohort: xr.Dataset, model: Model) -> np.ndarray | None:

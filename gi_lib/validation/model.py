@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator
 
 from gi_lib.datasets.cohort import MISSING_DOSAGE
 
-INPUTS = ("counts", "flat counts", "dosage", "dosage and place", "place", "country", "traits")
+INPUTS = ("counts", "flat counts", "dosage", "calls", "dosage and place", "place", "country", "traits")
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,9 @@ class Model:
         Follows scikit-learn's conventions; if it has a parameter ``seed``, it is set anew for each fold.
     inputs
         ``counts`` (sample, gene, variant_type); ``flat counts``, the same as (sample, feature); ``dosage``
-        (sample, marker); ``place``, latitude and longitude in degrees; ``dosage and place``, both side by side
-        (sample, marker + 2); ``country``, its name; ``traits`` (sample, trait) with NaN, to classify by.
+        (sample, marker); ``calls``, dosages as bytes, 255 where one is missing; ``place``, latitude and longitude in
+        degrees; ``dosage and place``, both side by side (sample, marker + 2); ``country``, its name; ``traits``
+        (sample, trait) with NaN, to classify by.
     """
 
     name: str
@@ -51,12 +52,12 @@ def model_inputs(cohort: xr.Dataset, inputs: str) -> np.ndarray:
         # A column without any variant cannot weigh in; leaving it out changes no prediction.
         return flat[:, flat.any(axis=0)].astype(np.float32)
     if inputs == "dosage":
-        if "dosage" not in cohort:
-            raise ValueError(f"The cohort '{cohort.attrs.get('name')}' has no dosages.")
-        dosage = cohort["dosage"].values
+        dosage = _dosages(cohort)
         if (dosage == MISSING_DOSAGE).any():
             raise ValueError("Some dosages are missing; impute them inside each training fold first.")
         return dosage.astype(np.float32)
+    if inputs == "calls":
+        return _dosages(cohort)
     if inputs == "dosage and place":
         return np.hstack([model_inputs(cohort, "dosage"), model_inputs(cohort, "place")])
     if inputs == "place":
@@ -64,3 +65,9 @@ def model_inputs(cohort: xr.Dataset, inputs: str) -> np.ndarray:
     if inputs == "traits":
         return cohort["trait_value"].values
     return cohort["country"].values[:, None]
+
+
+def _dosages(cohort: xr.Dataset) -> np.ndarray:
+    if "dosage" not in cohort:
+        raise ValueError(f"The cohort '{cohort.attrs.get('name')}' has no dosages.")
+    return cohort["dosage"].values

@@ -192,3 +192,29 @@ def test_wrong_data_are_refused():
 def test_it_can_be_cloned():
     model = BayesianRegression("BayesB", n_chains=3)
     assert clone(model).get_params() == model.get_params()
+
+
+def test_diagnostics_tell_good_chains_from_bad():
+    """Independent draws are all effective; a chain that creeps is not, and chains apart do not agree."""
+    X, y = lines()
+    model = BayesianRegression(**QUICK, n_chains=2).fit(X, y)
+    random = np.random.default_rng(1)
+    good = random.normal(size=(2, 1000))
+    creeping = np.cumsum(random.normal(size=(2, 1000)), axis=1)
+    apart = good + np.array([[0.0], [3.0]])
+    fixed = np.ones((2, 1000))
+    model.traces_ = np.stack([good, creeping, apart, fixed, good], axis=-1)[None]
+    table = model.diagnostics().set_index("quantity")
+    effective, r_hat = table["effective"].to_numpy(), table["r_hat"].to_numpy()
+    assert effective[0] > 1500 and r_hat[0] < 1.01
+    assert effective[1] < 50 and r_hat[1] > 1.1
+    assert r_hat[2] > 1.5
+    assert np.isnan(effective[3]) and np.isnan(r_hat[3])
+    assert table["error"].iloc[0] == pytest.approx(good.std() / np.sqrt(effective[0]))
+
+
+def test_a_single_chain_is_compared_with_itself():
+    X, y = lines()
+    model = BayesianRegression(**QUICK).fit(X, y)
+    model.traces_ = np.repeat(np.linspace(0, 1, 500)[None, None, :, None], len(TRACES), axis=3)
+    assert (model.diagnostics()["r_hat"] > 1.5).all()
