@@ -14,6 +14,10 @@ COLUMNS = {
     "encoding": ["variants", "samples", "cores", "megabytes", "encode_seconds", "bcftools_view_seconds",
                  "plain_loop_seconds", "encode_over_bcftools", "loop_over_encode", "peak_megabytes", "cells_compared",
                  "projected_minutes_12_million", "processor", "recorded"],
+    "gibbs": ["prior", "markers", "iterations", "bglr_per_second", "ours_per_second", "ratio", "same_predictions",
+              "bglr_accuracy", "ours_accuracy", "bglr_residual_variance", "ours_residual_variance",
+              "apart_in_errors"],
+    "neural_lasso-cpu": ["lines", "form", "fits", "ms_per_fit", "ratio", "device"],
     "agreement": ["annotator", "ours", "theirs", "pairs"],
     "disagreements": ["annotator", "cause", "explanation", "pairs"],
 }  # fmt: skip
@@ -34,6 +38,12 @@ def test_ratios_are_those_of_the_seconds():
     ratio = table["plain_loop_seconds"] / table["encode_seconds"]
     assert table["loop_over_encode"].tolist() == pytest.approx(ratio.tolist(), rel=0.01)
     assert table["variants"].max() >= 500_000
+
+
+def test_the_gibbs_samplers_say_what_bglr_says():
+    table = pd.read_csv(FOLDER / "gibbs.csv")
+    assert (table["same_predictions"] > 0.98).all()
+    assert (table["apart_in_errors"].abs() < 3).all()
 
 
 def test_every_disagreement_has_a_cause():

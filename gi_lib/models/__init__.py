@@ -15,6 +15,7 @@ from gi_lib.models.elastic_net import ElasticNet, elastic_net_path
 from gi_lib.models.galiana import Galiana, GeneEncoder
 from gi_lib.models.gblup import GBLUP
 from gi_lib.models.gpsnn import GPSNN, sphere
+from gi_lib.models.interacting_lasso import InteractingLasso
 from gi_lib.models.neural_lasso import NeuralLasso, published_activations, separable
 from gi_lib.models.published import PUBLISHED, Published, count_parameters
 from gi_lib.models.rkhs import RKHS
@@ -34,6 +35,7 @@ __all__ = [
     "FrozenGaliana",
     "Galiana",
     "GeneEncoder",
+    "InteractingLasso",
     "NeuralLasso",
     "PerTrait",
     "Published",

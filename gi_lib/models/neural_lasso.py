@@ -72,7 +72,7 @@ class NeuralLasso(nn.Module):
         # c and b of the paper; [k, i] is what locus i does with marker i + k - N.
         self.slope = nn.Parameter(torch.zeros(len(names), n_markers))
         self.bias = nn.Parameter(torch.zeros(len(names), n_markers))
-        self.register_buffer("inside", _inside(n_markers, neighbourhood, chromosome))
+        self.register_buffer("inside", window(n_markers, neighbourhood, chromosome))
 
     def forward(self, dosage: Tensor) -> Tensor:
         """Predict (batch,) from dosages (batch, marker) of any value."""
@@ -112,8 +112,16 @@ def separable(network: NeuralLasso, one: Tensor, two: Tensor) -> Tensor:
     return constant + one @ steps[0] + two @ steps[1]
 
 
-def _inside(n_markers: int, neighbourhood: int, chromosome: Sequence | None) -> Tensor:
-    """Whether the window of locus i has a marker at place k, shape (window, marker)."""
+def window(n_markers: int, neighbourhood: int, chromosome: Sequence | None = None) -> Tensor:
+    """Whether the window of locus i has a marker at place k, shape (window, marker).
+
+    Raises
+    ------
+    ValueError
+        If the neighbourhood is negative, or there is not one chromosome for each marker.
+    """
+    if neighbourhood < 0:
+        raise ValueError(f"neighbourhood is {neighbourhood}; it must be at least 0.")
     place = torch.arange(n_markers) + torch.arange(-neighbourhood, neighbourhood + 1)[:, None]
     inside = (place >= 0) & (place < n_markers)
     if chromosome is None:

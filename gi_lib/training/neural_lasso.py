@@ -7,6 +7,7 @@ from sklearn.model_selection import KFold
 from sklearn.utils.validation import check_is_fitted
 
 from gi_lib.encoding.markers import DosageImputer
+from gi_lib.models.interacting_lasso import InteractingLasso
 from gi_lib.models.neural_lasso import NeuralLasso
 from gi_lib.training.estimators import fit_together
 from gi_lib.training.inputs import Held
@@ -28,6 +29,9 @@ class NeuralLassoRegressor(RegressorMixin, BaseEstimator):
     ----------
     neighbourhood, activations, chromosome
         The window; see `gi_lib.models.NeuralLasso`.
+    interactions
+        Rectify the sum over the window instead of every term (`gi_lib.models.InteractingLasso`), so that neighbouring
+        markers interact. This is not the model of the paper, and much slower.
     protocol
         One of `gi_lib.training.separable.PROTOCOLS`: ``sound``; ``as published``, the settings of the text; ``as
         coded``, those of the authors' code, which differ.
@@ -49,7 +53,7 @@ class NeuralLassoRegressor(RegressorMixin, BaseEstimator):
 
     Attributes
     ----------
-    layers_ : list of NeuralLasso
+    layers_ : list of NeuralLasso or InteractingLasso
         One for each trait.
     penalty_ : shape (trait,)
         The penalties used.
@@ -64,6 +68,7 @@ class NeuralLassoRegressor(RegressorMixin, BaseEstimator):
         neighbourhood: int = 2,
         activations: tuple[str, ...] | None = None,
         chromosome: np.ndarray | None = None,
+        interactions: bool = False,
         protocol: str = "sound",
         penalty: str | float = INNER_VALIDATION,
         inner_folds: int = 5,
@@ -75,6 +80,7 @@ class NeuralLassoRegressor(RegressorMixin, BaseEstimator):
         self.neighbourhood = neighbourhood
         self.activations = activations
         self.chromosome = chromosome
+        self.interactions = interactions
         self.protocol = protocol
         self.penalty = penalty
         self.inner_folds = inner_folds
@@ -115,7 +121,10 @@ class NeuralLassoRegressor(RegressorMixin, BaseEstimator):
             Fit(samples[there], column[there], 0.0, seed)
             for column, there, seed in zip(scaled.T, known.T, seeds, strict=True)
         ]
-        layer = NeuralLasso(dosage.shape[1], self.neighbourhood, self.activations, self.chromosome)
+        if self.interactions:
+            layer = InteractingLasso(dosage.shape[1], self.neighbourhood, self.chromosome)
+        else:
+            layer = NeuralLasso(dosage.shape[1], self.neighbourhood, self.activations, self.chromosome)
         shared = {
             "dosage": dosage,
             "layer": layer,
@@ -199,6 +208,8 @@ class NeuralLassoRegressor(RegressorMixin, BaseEstimator):
                 )
         elif not 0 <= self.penalty < np.inf:
             raise ValueError(f"penalty is {self.penalty}; it must be at least 0 and finite.")
+        if self.interactions and self.activations is not None:
+            raise ValueError("activations have no effect with interactions; leave one of the two out.")
         if self.inner_folds < 2:
             raise ValueError(f"inner_folds is {self.inner_folds}; it must be at least 2.")
         if self.n_iterations is not None and self.n_iterations < 1:

@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from gi_lib.datasets.cohort import MISSING_DOSAGE
 from gi_lib.encoding.markers import DosageImputer
+from gi_lib.models.interacting_lasso import InteractingLasso
 from gi_lib.models.neural_lasso import ACTIVATIONS, NeuralLasso
 
 _BETA, _BETA_SQUARES, _EPSILON = 0.9, 0.999, 1e-8  # Adam, as in PyTorch and TensorFlow
@@ -88,7 +89,7 @@ class Fit:
     samples: np.ndarray
     labels: np.ndarray
     penalty: float
-    seed: int = 0
+    seed: int | Sequence[int] = 0
 
 
 @dataclass
@@ -113,7 +114,7 @@ class LassoTraining:
     """
 
     dosage: np.ndarray
-    layer: NeuralLasso
+    layer: NeuralLasso | InteractingLasso
     fits: Sequence[Fit]
     protocol: Protocol
     n_iterations: int
@@ -125,8 +126,8 @@ class LassoTraining:
     def alike(self) -> tuple:
         """What trainings must have in common to be trained at once."""
         return (
-            id(self.dosage), self.layer.names, bytes(self.layer.inside.numpy()), self.protocol, self.n_iterations,
-            self.device, self.keep,
+            id(self.dosage), type(self.layer), getattr(self.layer, "names", ()), bytes(self.layer.inside.numpy()),
+            self.protocol, self.n_iterations, self.device, self.keep,
         )  # fmt: skip
 
     @property
@@ -136,8 +137,8 @@ class LassoTraining:
 
     @property
     def separable(self) -> bool:
-        """Whether all dosages are whole."""
-        return self.dosage.dtype == np.uint8
+        """Whether the separable form can be used: all dosages are whole and no markers interact."""
+        return self.dosage.dtype == np.uint8 and isinstance(self.layer, NeuralLasso)
 
     @staticmethod
     def together(trainings: Sequence["LassoTraining"]) -> list["list[Trained] | Exception"]:
@@ -155,7 +156,7 @@ class Trained:
 
     predicted: np.ndarray  # (sample,), of all accessions
     loss: np.ndarray  # (iteration,), without the penalty
-    layer: NeuralLasso | None = None
+    layer: NeuralLasso | InteractingLasso | None = None
     """If it was asked for."""
 
 
@@ -501,10 +502,11 @@ def train_as_written(how: LassoTraining, fits: Sequence[Fit]) -> list[Trained]:
 
 
 def _train_layer(how: LassoTraining, fit: Fit) -> Trained:
-    layer = how.layer.before_training(how.protocol.start).to(how.device)
+    start = how.protocol.start if isinstance(how.layer, NeuralLasso) else fit.seed
+    layer = how.layer.before_training(start).to(how.device)
     dtype = layer.slope.dtype
     whole = how.dosage
-    if how.separable:
+    if whole.dtype == np.uint8:
         whole = DosageImputer("most frequent").fit(whole[fit.samples[~np.isnan(fit.labels)]]).transform(whole)
     dosage = torch.as_tensor(whole, dtype=dtype, device=how.device)
     labels = _labels([fit], len(dosage), how.device).to(dtype)

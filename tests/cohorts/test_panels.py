@@ -103,7 +103,9 @@ def test_copies_of_the_second_allele():
 
 
 def test_a_panel_is_no_cohort_of_counts(load, tmp_path):
-    with pytest.raises(ValueError, match=r"panel is 'rise'; allowed are simulated, rice, mouse, wheat, or a folder"):
+    with pytest.raises(
+        ValueError, match=r"panel is 'rise'; allowed are simulated, rice, mouse, wheat, or a folder"
+    ):
         load_panel("rise")
     own = str(tmp_path / "own.zarr")
     save_cohort(load("wheat"), own)

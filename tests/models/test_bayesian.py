@@ -218,3 +218,22 @@ def test_a_single_chain_is_compared_with_itself():
     model = BayesianRegression(**QUICK).fit(X, y)
     model.traces_ = np.repeat(np.linspace(0, 1, 500)[None, None, :, None], len(TRACES), axis=3)
     assert (model.diagnostics()["r_hat"] > 1.5).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("prior", PRIORS)
+def test_it_is_bglr(prior, in_r):
+    """Marker effects and residual variance of the R package on the same data."""
+    X, y = lines(150, 60)
+    name = {"BayesA": "BayesA", "BayesB": "BayesB", "Bayesian Lasso": "BL"}[prior]
+    peer = in_r(
+        "BGLR",
+        f"""set.seed(1)
+        fit <- BGLR(y[, 1], ETA = list(list(X = X, model = "{name}")), nIter = 30000, burnIn = 5000, verbose = FALSE)
+        result <- c(fit$varE, fit$ETA[[1]]$b)""",
+        X=X,
+        y=y,
+    )
+    model = BayesianRegression(prior, 30_000, 5_000, n_chains=2, n_jobs=2).fit(X, y)
+    assert np.corrcoef(X @ model.effects_[:, 0], X @ peer[1:])[0, 1] > 0.995
+    assert model.traces_[..., 1].mean() == pytest.approx(peer[0], rel=0.03)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from gi_lib.models.interacting_lasso import START, InteractingLasso
 from gi_lib.models.neural_lasso import ACTIVATIONS, NeuralLasso, published_activations, separable
 
 PHI = {"relu": lambda x: max(x, 0.0), "linear": lambda x: x}
@@ -98,3 +99,54 @@ def test_published_activations():
 def test_wrong_options_are_refused(options, sentence):
     with pytest.raises(ValueError, match=sentence):
         NeuralLasso(6, **options)
+
+
+def interacting(n_markers: int, neighbourhood: int, **options) -> InteractingLasso:
+    torch.manual_seed(0)
+    network = InteractingLasso(n_markers, neighbourhood, **options).double()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.normal_()
+    return network
+
+
+@pytest.mark.parametrize("neighbourhood", [0, 1, 3])
+@pytest.mark.parametrize("chromosome", [None, ["1", "1", "1", "2", "2", "5", "5", "5", "5"]])
+def test_the_interacting_layer_is_its_formula(neighbourhood, chromosome):
+    network = interacting(9, neighbourhood, chromosome=chromosome)
+    z = (dosages(1, 9)[0] + 0.3).numpy()
+    slope, bias, linear = (p.detach().numpy() for p in (network.slope, network.bias, network.linear))
+    total = z @ linear
+    for sign, c, b in ((1, slope[0], bias[0]), (-1, slope[1], bias[1])):
+        for i in range(9):
+            value = b[i]
+            for n in range(-neighbourhood, neighbourhood + 1):
+                j = i + n
+                if 0 <= j < 9 and (chromosome is None or chromosome[i] == chromosome[j]):
+                    value += c[n + neighbourhood, i] * z[j]
+            total += sign * max(value, 0)
+    assert network(torch.as_tensor(z)[None]).item() == pytest.approx(total)
+
+
+def test_the_interacting_layer_interacts_within_its_window_only():
+    network = interacting(30, 2)
+    base = dosages(1, 30)[0]
+
+    def contrast(j: int, k: int) -> float:
+        corners = base.repeat(4, 1)
+        corners[:, j], corners[:, k] = torch.tensor([0.0, 2, 0, 2]), torch.tensor([0.0, 0, 2, 2])
+        none, first, second, both = network(corners.double())
+        return abs(both - first - second + none).item()
+
+    assert contrast(4, 5) > 0.01 and contrast(4, 6) > 0.01 and contrast(10, 20) < 1e-10
+
+
+def test_the_interacting_layer_starts_small_and_by_its_seed():
+    layer = InteractingLasso(30, 2)
+    one, same, other = (
+        layer.before_training([1, 2]),
+        layer.before_training([1, 2]),
+        layer.before_training([1, 3]),
+    )
+    assert torch.equal(one.slope, same.slope) and not torch.equal(one.slope, other.slope)
+    assert 0 < one.slope.abs().max() <= START and not one.linear.any()

@@ -165,6 +165,20 @@ def test_the_published_loss_and_the_start_of_the_code_do_not_train():
     assert loss["as published"] > 10 * loss["sound"] * y.var()
 
 
+def test_the_variant_finds_local_epistasis_that_neural_lasso_cannot():
+    """Two neighbours that matter only together, on inbred lines, where each alone says nothing."""
+    random = np.random.default_rng(0)
+    X = 2 * random.integers(0, 2, (400, 30)).astype(np.uint8)
+    pairs = (X[:, 4] == X[:, 5]).astype(float) - (X[:, 20] == X[:, 21])
+    y = pairs + random.normal(0, 0.3, 400)
+    reached = {}
+    for interactions in (False, True):
+        model = NeuralLassoRegressor(interactions=interactions, penalty=0.01, n_iterations=1500)
+        predicted = model.fit(X[:300], y[:300]).predict(X[300:])
+        reached[interactions] = np.corrcoef(predicted, pairs[300:])[0, 1]
+    assert reached[True] > 0.8 > 0.3 > abs(reached[False])
+
+
 def test_correlation_without_variation_is_zero():
     assert correlation(np.ones(3), np.arange(3)) == 0
     assert correlation(np.arange(3), 2.0 * np.arange(3)) == pytest.approx(1)
@@ -181,6 +195,7 @@ def test_correlation_without_variation_is_zero():
         ({"neighbourhood": -1}, "neighbourhood is -1"),
         ({"activations": ("relu",)}, "1 activations for a window of 5"),
         ({"chromosome": ["1"]}, "1 chromosomes for 60 markers"),
+        ({"interactions": True, "activations": ("relu",) * 5}, "leave one of the two out"),
     ],
 )
 def test_bad_settings(settings, sentence):
