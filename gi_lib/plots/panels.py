@@ -91,3 +91,82 @@ def trait_by_population(values: np.ndarray, population: np.ndarray, ax: Axes, la
         ax.plot([np.nanmean(mine)] * 2, [row - 0.35, row + 0.35], color="#d95f02", linewidth=2.5)
     ax.set(yticks=range(len(names)), yticklabels=names, xlabel=label)
     return ax
+
+
+def loss_curves(curves: dict[str, np.ndarray]) -> Figure:
+    """Training loss by iteration, both on log scales; one line for each name, values of shape (iteration,)."""
+    fig, ax = plt.subplots(figsize=(7, 3.4))
+    for name, values in curves.items():
+        ax.plot(np.arange(1, len(values) + 1), values, label=name)
+    ax.set(xscale="log", yscale="log", xlabel="iteration", ylabel="mean squared error / variance")
+    ax.axhline(1, color="black", linewidth=0.8)
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return fig
+
+
+def towards_the_lasso(table: pd.DataFrame, lasso: float) -> Figure:
+    """How a training that goes on approaches the lasso, and what happens to its accuracy.
+
+    Parameters
+    ----------
+    table
+        Columns ``iterations``, ``likeness`` (correlation with the predictions of the lasso) and ``accuracy``.
+    lasso
+        Accuracy of the lasso itself.
+    """
+    fig, (left, right) = plt.subplots(1, 2, figsize=(8, 3.2))
+    for ax, column, label in (
+        (left, "likeness", "correlation with the lasso"),
+        (right, "accuracy", "correlation with the trait"),
+    ):
+        ax.plot(table["iterations"], table[column], "o-", color=SCORE_COLOURS["within country"])
+        ax.set(xscale="log", xlabel="iterations of Adam", ylabel=label)
+    left.axhline(1, color="black", linewidth=0.8)
+    right.axhline(lasso, color="black", linewidth=0.8, linestyle="--")
+    right.annotate("lasso", (table["iterations"].iloc[0], lasso), va="bottom", fontsize=9)
+    return fig
+
+
+def marker_functions(functions: np.ndarray, truth: np.ndarray, names: Sequence[str]) -> Figure:
+    """Learned functions of single markers beside the true ones.
+
+    Parameters
+    ----------
+    functions, truth : shape (marker, 3)
+        Values at dosages 0, 1 and 2.
+    names
+        One for each marker.
+    """
+    fig, axes = plt.subplots(1, len(names), figsize=(2.2 * len(names), 2.6), sharey=True, squeeze=False)
+    for ax, learned, true, name in zip(axes[0], functions, truth, names, strict=True):
+        ax.plot([0, 1, 2], true - true.mean(), "o--", color="black", label="true")
+        ax.plot(
+            [0, 1, 2],
+            learned - learned.mean(),
+            "o-",
+            color=SCORE_COLOURS["within country"],
+            label="learned",
+        )
+        ax.set(title=name, xlabel="dosage", xticks=[0, 1, 2])
+    axes[0, 0].set_ylabel("effect, centred")
+    axes[0, -1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return fig
+
+
+def penalty_curves(penalties: np.ndarray, scores: np.ndarray, chosen: np.ndarray) -> Figure:
+    """Score of each division against the penalty, and their mean.
+
+    Parameters
+    ----------
+    penalties : shape (penalty,)
+    scores : shape (division, penalty)
+    chosen : shape (division,)
+        Place of the penalty that a division chose.
+    """
+    fig, ax = plt.subplots(figsize=(7, 3.6))
+    ax.plot(penalties, scores.T, "-", color="#b3b3b3", linewidth=0.9)
+    divisions = np.arange(len(scores))
+    ax.plot(penalties[chosen], scores[divisions, chosen], "o", color="#d95f02", markersize=5)
+    ax.plot(penalties, scores.mean(axis=0), color=SCORE_COLOURS["within country"], linewidth=2.5)
+    ax.set(xlabel="λ", ylabel="Pearson correlation")
+    return fig

@@ -1,5 +1,7 @@
 """NeuralLasso as a scikit-learn estimator, with the weight of its penalty found on the training accessions."""
 
+from collections.abc import Generator
+
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, RegressorMixin
@@ -214,6 +216,43 @@ class NeuralLassoRegressor(RegressorMixin, BaseEstimator):
             raise ValueError(f"inner_folds is {self.inner_folds}; it must be at least 2.")
         if self.n_iterations is not None and self.n_iterations < 1:
             raise ValueError(f"n_iterations is {self.n_iterations}; it must be at least 1.")
+
+
+def bracketing_search(
+    middle: float = 7e-3, step: float = 2e-3, smallest: float = 3e-4
+) -> Generator[list[float], list[float], float]:
+    """The search for a penalty of Mathew et al. 2022: keep the best of three, then shift or halve.
+
+    A generator: it yields penalties, is sent a score for each, the higher the better, and returns the one it settles
+    on. If the best of the three is the middle one, also among equals, the step is halved; else the three move towards
+    the best, which becomes the middle. It ends when the step is at most `smallest`. The defaults are those of the
+    authors' code. A penalty below zero is never tried; its place counts as worse than the others.
+
+    Examples
+    --------
+    >>> search, scores = bracketing_search(4.0, 2.0, 0.5), None
+    >>> while True:
+    ...     try:
+    ...         asked = search.send(scores)
+    ...     except StopIteration as end:
+    ...         print(end.value)
+    ...         break
+    ...     scores = [-abs(penalty - 7) for penalty in asked]
+    7.0
+    """
+    known: dict[float, float] = {}
+    while True:
+        three = [round(penalty, 12) for penalty in (middle, middle + step, middle - step)]
+        missing = [penalty for penalty in three if penalty >= 0 and penalty not in known]
+        if missing:
+            known.update(zip(missing, (yield missing), strict=True))
+        best = max(three, key=lambda penalty: known.get(penalty, -np.inf))  # the first of equals: the middle
+        if step <= smallest:
+            return best
+        if best == middle:
+            step /= 2
+        else:
+            middle = best
 
 
 def highest_penalty(dosage: np.ndarray, labels: np.ndarray, protocol: Protocol) -> float:

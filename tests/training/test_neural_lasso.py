@@ -9,7 +9,7 @@ from sklearn.model_selection import cross_val_predict
 from gi_lib.datasets.cohort import MISSING_DOSAGE
 from gi_lib.models import NeuralLasso
 from gi_lib.training import PROTOCOLS, NeuralLassoRegressor, fit_together
-from gi_lib.training.neural_lasso import HALVINGS, correlation, highest_penalty
+from gi_lib.training.neural_lasso import HALVINGS, bracketing_search, correlation, highest_penalty
 from gi_lib.training.separable import Fit, LassoTraining, train_as_written, train_separable
 
 CPU = torch.device("cpu")
@@ -177,6 +177,31 @@ def test_the_variant_finds_local_epistasis_that_neural_lasso_cannot():
         predicted = model.fit(X[:300], y[:300]).predict(X[300:])
         reached[interactions] = np.corrcoef(predicted, pairs[300:])[0, 1]
     assert reached[True] > 0.8 > 0.3 > abs(reached[False])
+
+
+def search(score, **settings) -> tuple[float, list[float]]:
+    """Where the search ends, and what it asked for."""
+    going, answers, asked = bracketing_search(**settings), None, []
+    while True:
+        try:
+            wanted = going.send(answers)
+        except StopIteration as end:
+            return end.value, asked
+        asked += wanted
+        answers = [score(penalty) for penalty in wanted]
+
+
+def test_the_bracketing_search_shifts_and_halves():
+    best, asked = search(lambda penalty: -((penalty - 0.0123) ** 2))
+    assert best == pytest.approx(0.0123, abs=2.5e-4)
+    assert asked[:5] == pytest.approx([0.007, 0.009, 0.005, 0.011, 0.013])
+    assert len(asked) == len(set(asked))
+
+
+def test_the_bracketing_search_keeps_the_middle_of_equals_and_stays_positive():
+    assert search(lambda penalty: 1.0)[0] == 0.007
+    best, asked = search(lambda penalty: -penalty, middle=1.0, step=1.0, smallest=0.3)
+    assert best == 0 and min(asked) == 0
 
 
 def test_correlation_without_variation_is_zero():
