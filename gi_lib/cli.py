@@ -1,4 +1,4 @@
-"""The command line: ``gi encode``, ``gi build``, ``gi record``, ``gi models``, ``gi book ...`` and ``gi data ...``.
+"""The command line: ``gi encode``, ``panel``, ``build``, ``record``, ``models``, ``book ...`` and ``data ...``.
 
 A failure is one sentence on stderr and exit code 1; a wrong call is exit code 2 with typer's own message.
 Whatever is slow to import is imported inside the command that needs it.
@@ -251,6 +251,46 @@ def encode(
     speed = result.amount / max(result.seconds, 1e-9)
     rate = f"{speed / 1e6:,.1f} MB/s" if result.unit == "B" else f"{speed:,.0f} {result.unit}/s"
     typer.echo(f"{result.seconds:.1f} s, {rate}.")
+
+
+@app.command()
+def panel(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE",
+            help="VCF, BCF, VCF Zarr, PLINK .bed, or a CSV with sample and one column of dosages per marker. Files of "
+            "the same samples add up, such as one per chromosome.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The panel to write: a Zarr folder.")],
+    pass_only: Annotated[
+        bool, typer.Option("--pass-only/--any-filter", help="Leave out records whose FILTER is not PASS.")
+    ] = True,
+    accessions: Annotated[
+        str | None,
+        typer.Option(
+            help="CSV with sample, country (or sub-population, to score within), latitude, longitude."
+        ),
+    ] = None,
+    traits: Annotated[str | None, typer.Option(help="CSV with sample and one column per trait.")] = None,
+    simulated: Annotated[bool, typer.Option("--simulated", help="Mark the data as simulated.")] = False,
+) -> None:
+    """Write the dosages of all markers with two alleles, for the chapters on panels."""
+    from gi_lib import encoding
+    from gi_lib.datasets.cohort import save_cohort
+
+    try:
+        name = out.name.removesuffix(".zarr")
+        tables = encoding.Tables(accessions, traits, "simulated" if simulated else "real", name)
+        made, steps = encoding.read_panel(inputs, tables, pass_only)
+        save_cohort(made, out)
+    except (ValueError, OSError) as error:
+        typer.echo(f"gi: {error}", err=True)
+        raise typer.Exit(1) from None
+    for step, markers in steps.itertuples(index=False):
+        typer.echo(f"{step:<45}{markers:>15,}")
+    typer.echo(f"Written to {out}: {made.sizes['sample']:,} samples, {made.sizes['trait']} traits.")
 
 
 def _share(text: str | None) -> tuple[int, int] | None:

@@ -290,7 +290,8 @@ def encode(
         if share is None:
             counts = merge_stretches(plan, lambda numbers: _parts(folder, numbers), models, cores)
             report = Report.from_dict(json.loads(counts.attrs["report"]))
-            save_cohort(tables.cohort(counts), out)
+            source = f"{report.used:,} variants counted per gene and type."
+            save_cohort(tables.cohort(counts, source), out)
             shutil.rmtree(folder)
     return Result(report, len(missing), waiting, time.perf_counter() - began, amount, unit)
 

@@ -1,6 +1,5 @@
-"""From counts to a cohort: a table of accessions and a table of traits, both optional."""
+"""From genotypes to a cohort: a table of accessions and a table of traits, both optional."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from gi_lib.encoding.plan import EncodingError
 
 @dataclass(frozen=True)
 class Tables:
-    """What a cohort needs beside its counts.
+    """What a cohort needs beside its counts or dosages.
 
     Parameters
     ----------
@@ -60,8 +59,8 @@ class Tables:
         traits = _read(self.traits, samples)
         return accessions, traits.apply(_numbers, path=self.traits)
 
-    def cohort(self, counts: xr.Dataset) -> xr.Dataset:
-        """The cohort of these counts.
+    def cohort(self, genotypes: xr.Dataset, source: str) -> xr.Dataset:
+        """The cohort of these counts or dosages; `source` is one sentence on where they come from.
 
         Raises
         ------
@@ -70,10 +69,9 @@ class Tables:
         CohortError
             If a place is not on the globe.
         """
-        accessions, traits = self.read(counts["sample"].values.tolist())
-        used = json.loads(counts.attrs["report"])["used"]
+        accessions, traits = self.read(genotypes["sample"].values.tolist())
         return validate_cohort(
-            counts.assign(
+            genotypes.assign(
                 trait_value=(("sample", "trait"), traits.to_numpy(float).reshape(len(accessions), -1))
             )
             .assign_coords(
@@ -85,7 +83,7 @@ class Tables:
             .assign_attrs(
                 name=self.name,
                 data_kind=self.data_kind,
-                source=f"{used:,} variants counted per gene and type.",
+                source=source,
             )
         )
 
