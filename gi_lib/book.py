@@ -25,7 +25,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -819,7 +819,7 @@ def render(project: Project) -> Path:
 # --- 5. build -------------------------------------------------------------------------------------
 
 
-def refresh_data(project: Project, dataset: str = "arabidopsis") -> Path:
+def refresh_data(project: Project, datasets: Sequence[str] = ("arabidopsis", "rice")) -> Path:
     """Fetch the real data where they can be had, and write down which files are at hand.
 
     The file is rewritten only when its content changes, so that pages run again when real data become
@@ -829,8 +829,8 @@ def refresh_data(project: Project, dataset: str = "arabidopsis") -> Path:
     ----------
     project : Project
         The book. Without a folder ``data_manifest`` there is nothing to fetch.
-    dataset : str
-        Data set that the pages can use.
+    datasets : sequence of str
+        Data sets that the pages of the book can use.
 
     Returns
     -------
@@ -841,11 +841,15 @@ def refresh_data(project: Project, dataset: str = "arabidopsis") -> Path:
     if (project.root / "data_manifest").is_dir():
         from gi_lib.datasets import registry
 
-        files = [f for f in registry.find_dataset(dataset).files.values() if f.verified]
-        state = {f.key: registry.sha256_of(f.key) if registry.is_available(f.key) else None for f in files}
-        there = sum(digest is not None for digest in state.values())
-        note = "" if there else "; pages that can use them run on simulated data and say so"
-        _say(f"data: {there} of {len(state)} files of {dataset} are at hand{note}")
+        for dataset in datasets:
+            files = [f for f in registry.find_dataset(dataset).files.values() if f.verified]
+            found = {
+                f.key: registry.sha256_of(f.key) if registry.is_available(f.key) else None for f in files
+            }
+            there = sum(digest is not None for digest in found.values())
+            note = "" if there else "; pages that can use them run on simulated data and say so"
+            _say(f"data: {there} of {len(found)} files of {dataset} are at hand{note}")
+            state |= found
     target, text = project.build / "data.json", json.dumps(state, indent=1, sort_keys=True) + "\n"
     if not target.exists() or target.read_text(encoding="utf-8") != text:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -141,8 +141,8 @@ def _read_table(path: Path) -> tuple[list[str], xr.Dataset]:
     if not known.all():
         row, column = np.argwhere(~known)[0]
         raise EncodingError(
-            f"{path.name}: {table.columns[column]} of sample {table.index[row]!r} is {str(cells[row, column])!r}; allowed "
-            "are 0, 1, 2, or an empty cell."
+            f"{path.name}: {table.columns[column]} of sample {table.index[row]!r} is {str(cells[row, column])!r}; "
+            "allowed are 0, 1, 2, or an empty cell."
         )
     places = [_PLACE.fullmatch(name) for name in table.columns]
     chromosome = np.array([place[1] if place else "" for place in places], str)

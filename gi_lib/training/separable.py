@@ -259,7 +259,7 @@ class Terms:
                 for k, kind in enumerate(self.kind):
                     moved = np.roll(values[kind, :-1], like.neighbourhood - k)
                     parameter[k] = torch.as_tensor(np.where(layer.inside[k], moved, values[kind, -1]))
-        return layer
+        return layer.requires_grad_(False)
 
 
 @dataclass
@@ -526,4 +526,6 @@ def _train_layer(how: LassoTraining, fit: Fit) -> Trained:
         losses.append(loss[0].detach())
     with torch.no_grad():
         predicted = layer(dosage).cpu().numpy()
-    return Trained(predicted, torch.stack(losses).cpu().numpy(), layer.cpu() if how.keep else None)
+    return Trained(
+        predicted, torch.stack(losses).cpu().numpy(), layer.cpu().requires_grad_(False) if how.keep else None
+    )
