@@ -182,6 +182,27 @@ def test_a_stand_in_for_real_data_says_so(namespace, shown):
     assert "meant for real data, which could not be had" in shown[0]
 
 
+def test_a_panel_says_what_it_is(namespace, shown):
+    types = {name: kind for name, kind in namespace["__annotations__"].items() if name != "cohort"}
+    given = {key: value for key, value in namespace.items() if key != "cohort"}
+    given |= {"__annotations__": types | {"panel": str}, "panel": "simulated"}
+    run = notebook.start("n", given)
+    panel = run.load_panel()
+    assert "counts" not in panel and "population" in panel.coords
+    assert f"{panel.sizes['sample']:,} accessions × {panel.sizes['marker']:,} markers" in shown[0]
+    assert "could not be had" not in shown[0]
+    notebook.start("n", given | {"panel": "auto"}).load_panel()
+    assert "meant for real data, which could not be had" in shown[1]
+    with pytest.raises(
+        ParameterError, match=r"panel is 'rise'; allowed are auto, simulated, rice, .* `gi panel` wrote"
+    ):
+        notebook.start("n", given | {"panel": "rise"})
+    with pytest.raises(ParameterError, match=r"The panel 'gone\.zarr' cannot be loaded"):
+        notebook.start("n", given | {"panel": "gone.zarr"}).load_panel()
+    with pytest.raises(ParameterError, match="The panel 'mouse' cannot be loaded"):
+        notebook.start("n", given | {"panel": "mouse"}).load_panel()
+
+
 def own_cohort(folder, accessions, traits):
     genome = simulate_small_genome(folder / "genome", n_genes=6, n_samples=4, n_variants=60)
     tables = Tables(*(str(folder / name) if name else None for name in (accessions, traits)), "simulated")

@@ -164,6 +164,11 @@ def elastic_net_path(
     effects : shape (marker, penalty)
         Of one more copy.
     intercepts : shape (penalty,)
+
+    Raises
+    ------
+    FloatingPointError
+        If the solver fails.
     """
     scaler = StandardScaler()
     scaled = np.asfortranarray(scaler.fit_transform(np.asarray(markers, float)))
@@ -173,10 +178,15 @@ def elastic_net_path(
     solver = AndersonCD(tol=tolerance, fit_intercept=False, warm_start=True, max_iter=100, max_epochs=50_000)
     penalty = L1_plus_L2(1.0, l1_ratio)
     effects = np.zeros((markers.shape[1], len(penalties)))
-    with warnings.catch_warnings():
+    # The solver extrapolates from arrays that are not filled yet, and discards what is no improvement.
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", ConvergenceWarning)  # of the first, empty models
         _, solution, *_ = solver.path(
             scaled, (values - mean) / spread, Quadratic(), penalty, penalties / spread
+        )
+    if not np.isfinite(solution).all():
+        raise FloatingPointError(
+            "The solver of the elastic net did not end with numbers; try a larger tolerance."
         )
     effects[varies] = solution * spread / scaler.scale_[varies, None]
     return effects, mean - scaler.mean_ @ effects
