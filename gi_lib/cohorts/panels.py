@@ -3,7 +3,8 @@
 ``rice``
     413 accessions of Zhao et al. 2011 (doi 10.1038/ncomms1467), 36,901 SNPs, 34 traits and two more years of flowering.
 ``mouse``
-    1,940 mice of a heterogeneous stock, Valdar et al. 2006 (doi 10.1038/ng1840), 12,545 SNPs, two traits.
+    1,940 mice of a heterogeneous stock, Valdar et al. 2006 (doi 10.1038/ng1840), 12,545 SNPs, two
+    traits, one of them with and without the difference between the sexes.
 ``simulated``
     The genomes and traits of the simulated cohort, without its genes.
 ``wheat``
@@ -47,9 +48,14 @@ TABLE_1 = {
     "FAD": ("rice", "Flowering_time_at_Faridpur"),
     "AMY": ("rice", "Protein_content"),
     "amylose": ("rice", "Amylose_content"),
-    "weight": ("mouse", "weight"),
+    "weight": ("mouse", "weight_within_sex"),
+    "raw weight": ("mouse", "weight"),
 }
-"""Panel and trait behind the columns of Mathew et al. 2022, Table 1; amylose is what AMY would seem to be."""
+"""Panel and trait behind the columns of Mathew et al. 2022, Table 1, as far as the published numbers tell.
+
+AMY is protein content, *amylose* what it would seem to be. GBLUP reaches the published 0.512 on weight within sex, and
+0.60 on the *raw weight*.
+"""
 
 
 def one_trait(panel: xr.Dataset, trait: str) -> xr.Dataset:
@@ -153,20 +159,27 @@ def rice() -> xr.Dataset:
 def mouse() -> xr.Dataset:
     """Read the mouse panel: genotyped animals, the weight at six weeks (g) and the slope of growth.
 
-    Positions are on the genetic map, in millionths of a centimorgan.
+    Males are heavier, and markers of the X chromosome tell the sex. ``weight_within_sex`` is the weight less the mean
+    of all animals of the same sex: two numbers learned from 1,928 labels. Positions are on the genetic map, in
+    millionths of a centimorgan.
     """
     members = _members("mouse/mice.RData", "mice", coded=True)
     (calls, attributes), (values, of_values) = members["geno"], members["pheno"]
     codes, (samples, _) = matrix(calls.codes, attributes)
     animals, names, _ = (np.asarray(one) for one, _ in of_values["dimnames"][0])
     traits = pd.DataFrame(values.reshape(len(animals), -1, order="F"), animals, names)
+    covariates, of_covariates = members["covar"]  # in the order of the animals
+    sex = np.asarray(covariates[list(of_covariates["names"][0]).index("sex")][0])
+    traits = traits.loc[np.asarray(samples)]
+    by_sex = traits["weight"].groupby(pd.Series(sex, animals).loc[traits.index].to_numpy())
+    traits["weight_within_sex"] = traits["weight"] - by_sex.transform("mean")
     chromosome, centimorgan = (column for column, _ in members["map"][0])
     return _panel(
         "mouse",
         "1,940 heterogeneous stock mice of Valdar et al. 2006, 12,545 SNPs.",
         _copies(codes, np.asarray(calls.categories)),
         pd.DataFrame({"chromosome": np.asarray(chromosome), "position": np.round(centimorgan * 1e6)}),
-        traits.loc[np.asarray(samples)],
+        traits,
     )
 
 

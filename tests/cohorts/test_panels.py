@@ -79,6 +79,20 @@ def test_mouse_calls_are_all_the_calls_in_the_file(load, use_mirror):
     assert mouse["chromosome"].values[-1] == "X"
 
 
+def test_mouse_weight_within_sex(load):
+    """Two numbers are taken away, and the heavier sex is the one without heterozygotes on X."""
+    mouse = load("mouse")
+    weight, within = (mouse["trait_value"].sel(trait=name).values for name in ("weight", "weight_within_sex"))
+    known = ~np.isnan(weight)
+    means = (weight - within)[known].round(9)
+    light, heavy = np.unique(means)
+    assert heavy - light > 3
+    for mean in (light, heavy):
+        assert within[known][means == mean].mean() == pytest.approx(0, abs=1e-9)
+    mixed = (mouse["dosage"].values[:, mouse["chromosome"].values == "X"] == 1).mean(axis=1)[known]
+    assert mixed[means == heavy].mean() < 0.01 < 0.1 < mixed[means == light].mean()
+
+
 def test_wheat(load):
     wheat = load("wheat")
     assert dict(wheat.sizes) == {"sample": 599, "marker": 1_279, "trait": 4}
