@@ -192,11 +192,7 @@ class Run:
                     f"The cohort {asked!r} has no {what}, which this notebook needs; give `gi encode` a table of "
                     f"{'traits (--traits)' if what == 'traits' else 'accessions (--accessions)'}."
                 )
-        self.uses(resolved, cohort.attrs["data_kind"], fingerprint(cohort))
-        self._main_cohort = self._main_cohort or resolved
-        if banner:
-            stand_in = asked == "auto" and resolved == "simulated"
-            self.banner(cohort.attrs["data_kind"], describe(cohort), stand_in)
+        self._loaded(cohort, asked, resolved, banner)
         return cohort
 
     def load_panel(self, name: str | None = None, real: str = "rice", banner: bool = True) -> xr.Dataset:
@@ -224,12 +220,16 @@ class Run:
             raise ParameterError(f"The panel {asked!r} cannot be loaded: {error}") from None
         if not panel.sizes["trait"]:
             raise ParameterError(f"The panel {asked!r} has no traits, which this notebook needs.")
-        self.uses(resolved, panel.attrs["data_kind"], fingerprint(panel))
+        self._loaded(panel, asked, resolved, banner)
+        return panel
+
+    def _loaded(self, cohort: xr.Dataset, asked: str, resolved: str, banner: bool) -> None:
+        """Note what was loaded, and show its banner."""
+        kind = cohort.attrs["data_kind"]
+        self.uses(resolved, kind, fingerprint(cohort))
         self._main_cohort = self._main_cohort or resolved
         if banner:
-            stand_in = asked == "auto" and resolved == "simulated"
-            self.banner(panel.attrs["data_kind"], describe(panel), stand_in)
-        return panel
+            self.banner(kind, describe(cohort), asked == "auto" and resolved == "simulated")
 
     def uses(self, source: str, data_kind: str, sha256: str) -> None:
         """Note a source of data for the provenance line."""

@@ -12,7 +12,7 @@ from gi_lib.datasets.cohort import MISSING_DOSAGE
 from gi_lib.encoding import kernels
 from gi_lib.encoding.plan import EncodingError
 from gi_lib.encoding.sources import Block, SourceError, open_source
-from gi_lib.encoding.tables import Tables
+from gi_lib.encoding.tables import Tables, read_table
 
 TABLE_ENDINGS = (".csv", ".tsv")
 _PLACE = re.compile(r"(?:chr)?(\w+?)[:_](\d+)", re.IGNORECASE)
@@ -115,23 +115,7 @@ def _dosages(block: Block, kept: np.ndarray, name: str) -> tuple[np.ndarray, np.
 
 
 def _read_table(path: Path) -> tuple[list[str], xr.Dataset]:
-    try:
-        table = pd.read_csv(
-            path, sep="," if path.suffix == ".csv" else "\t", dtype=str, keep_default_na=False
-        )
-    except FileNotFoundError:
-        raise EncodingError(f"There is no file {path}.") from None
-    except (ValueError, UnicodeDecodeError) as error:
-        raise EncodingError(
-            f"{path.name} cannot be read as a table: {' '.join(str(error).split())}."
-        ) from None
-    if "sample" not in table:
-        raise EncodingError(
-            f"{path.name} has no column 'sample'; it begins with {', '.join(table.columns[:4])}."
-        )
-    table = table.set_index("sample")
-    if not table.index.is_unique:
-        raise EncodingError(f"{path.name} has the sample {table.index[table.index.duplicated()][0]!r} twice.")
+    table = read_table(path)
     cells = table.to_numpy(str)
     dosage = np.full(cells.shape, MISSING_DOSAGE, np.uint8)
     known = np.isin(cells, ["", "NA", "NaN", "nan", "."])

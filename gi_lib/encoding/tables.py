@@ -91,6 +91,22 @@ class Tables:
 def _read(path: str | None, samples: list[str]) -> pd.DataFrame:
     if path is None:
         return pd.DataFrame(index=samples)
+    name, table = Path(path).name, read_table(path)
+    if samples and not table.index.isin(samples).any():
+        raise EncodingError(
+            f"{name} has none of the samples of the genotypes; its first is {table.index[0]!r}, theirs {samples[0]!r}."
+        )
+    return table.reindex(samples, fill_value="")
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """Cells of a CSV, or of a TSV by its ending, as text; rows by the column ``sample``.
+
+    Raises
+    ------
+    EncodingError
+        If there is no such file, it is no table, has no column ``sample``, or a sample twice.
+    """
     name, separator = Path(path).name, "\t" if Path(path).suffix in (".tsv", ".txt") else ","
     try:
         table = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False)
@@ -99,15 +115,11 @@ def _read(path: str | None, samples: list[str]) -> pd.DataFrame:
     except (ValueError, UnicodeDecodeError) as error:
         raise EncodingError(f"{name} cannot be read as a table: {' '.join(str(error).split())}.") from None
     if "sample" not in table:
-        raise EncodingError(f"{name} has no column 'sample'; it has {', '.join(table.columns)}.")
+        raise EncodingError(f"{name} has no column 'sample'; it begins with {', '.join(table.columns[:8])}.")
     table = table.set_index("sample")
     if not table.index.is_unique:
         raise EncodingError(f"{name} has the sample {table.index[table.index.duplicated()][0]!r} twice.")
-    if samples and not table.index.isin(samples).any():
-        raise EncodingError(
-            f"{name} has none of the samples of the genotypes; its first is {table.index[0]!r}, theirs {samples[0]!r}."
-        )
-    return table.reindex(samples, fill_value="")
+    return table
 
 
 def _numbers(column: pd.Series, path: str | None) -> pd.Series:

@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
+from gi_lib.models.checks import different_labels, same_markers
 from gi_lib.models.gblup import MISSING_CODE
 
 PRIORS = ("BayesA", "BayesB", "Bayesian Lasso")
@@ -108,20 +109,12 @@ class BayesianRegression(RegressorMixin, BaseEstimator):
         """
         self._check_settings()
         X = _dosages(X)
-        labels = np.asarray(y, float)
-        self.single_trait_ = labels.ndim == 1
-        labels = labels.reshape(len(labels), -1)
-        if len(labels) != len(X):
-            raise ValueError(f"X has {len(X)} accessions but y has {len(labels)}; they must be the same.")
+        labels = different_labels(y, len(X))
+        self.single_trait_ = np.ndim(y) == 1
         self.n_features_in_ = X.shape[1]
-        if np.isinf(labels).any():
-            raise ValueError("A label is infinite; use NaN for a missing one.")
         observed = ~np.isnan(labels)
         patterns, pattern_of = np.unique(observed, axis=1, return_inverse=True)
         values = [column[there] for column, there in zip(labels.T, observed.T, strict=True)]
-        for trait, known in enumerate(values):
-            if np.unique(known).size < 2:
-                raise ValueError(f"Trait number {trait} has no two different labels to learn from.")
         # Traits with the same missing labels share their dosages in memory.
         markers = [_Markers.of(X[pattern]) for pattern in patterns.T]
         tasks = []
@@ -149,11 +142,7 @@ class BayesianRegression(RegressorMixin, BaseEstimator):
             If X has another number of markers than in training, or is refused as in `fit`.
         """
         check_is_fitted(self, "effects_")
-        X = _dosages(X).astype(float)
-        if X.shape[1] != self.n_features_in_:
-            raise ValueError(
-                f"X has the shape {X.shape}; the model was fitted on {self.n_features_in_} markers."
-            )
+        X = same_markers(_dosages(X), self.n_features_in_).astype(float)
         offset = self.intercept_ - (self.mean_dosage_ * self.effects_).sum(axis=0)
         predicted = X @ self.effects_ + offset
         return predicted[:, 0] if self.single_trait_ else predicted

@@ -21,6 +21,8 @@ from sklearn.model_selection import KFold
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
+from gi_lib.models.checks import different_labels, same_markers
+
 SAME = 1e-10  # relative spread of what counts as constant
 
 
@@ -77,21 +79,16 @@ class ElasticNet(RegressorMixin, BaseEstimator):
             If a setting is out of range, X is not finite, the lengths differ, or a trait has no two different labels.
         """
         self._check_settings()
-        X, y = np.asarray(X), np.asarray(y, float)
-        if X.ndim != 2 or len(X) != len(y) or not np.isfinite(X).all():
-            raise ValueError(
-                f"X must be finite numbers of shape (sample, marker), one row for each of {len(y)} labels; its shape "
-                f"is {X.shape}."
-            )
-        self.single_trait_ = y.ndim == 1
-        labels = y.reshape(len(y), -1)
+        X = np.asarray(X)
+        if X.ndim != 2 or not np.isfinite(X).all():
+            raise ValueError(f"X must be finite numbers of shape (sample, marker); its shape is {X.shape}.")
+        labels = different_labels(y, len(X))
+        self.single_trait_ = np.ndim(y) == 1
         self.n_features_in_ = X.shape[1]
         self.effects_ = np.zeros((X.shape[1], labels.shape[1]))
         self.intercept_, self.penalty_ = np.empty((2, labels.shape[1]))
         for trait, column in enumerate(labels.T):
             known = ~np.isnan(column)
-            if np.unique(column[known]).size < 2:
-                raise ValueError(f"Trait number {trait} has no two different labels to learn from.")
             markers, values = X[known], column[known]
             self.penalty_[trait] = self._choose(markers, values)
             first = highest_penalty(markers, values, self.l1_ratio)
@@ -109,12 +106,7 @@ class ElasticNet(RegressorMixin, BaseEstimator):
             If X has another number of markers than in training.
         """
         check_is_fitted(self, "effects_")
-        X = np.asarray(X)
-        if X.ndim != 2 or X.shape[1] != self.n_features_in_:
-            raise ValueError(
-                f"X has the shape {X.shape}; the model was fitted on {self.n_features_in_} markers."
-            )
-        predicted = X @ self.effects_ + self.intercept_
+        predicted = same_markers(X, self.n_features_in_) @ self.effects_ + self.intercept_
         return predicted[:, 0] if self.single_trait_ else predicted
 
     def _choose(self, markers: np.ndarray, values: np.ndarray) -> float:

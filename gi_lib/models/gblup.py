@@ -13,6 +13,8 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
+from gi_lib.models.checks import enough_labels
+
 MISSING_CODE = 255  # of a missing dosage in an array of bytes
 # Shares of genetic variance at which the slope of the likelihood is looked at: from nothing to all but a millionth.
 _GRID = np.append(0.0, 1 / (1 + np.logspace(6, -6, 100)))
@@ -124,7 +126,7 @@ class GBLUP(RegressorMixin, BaseEstimator):
             If X and y differ in length, or a trait has no more labels than there are fixed effects.
         """
         dosage, covariates = _split(X, self.n_covariates)
-        labels = checked_labels(y, len(dosage), 1 + self.n_covariates)
+        labels = enough_labels(y, len(dosage), 1 + self.n_covariates)
         self.single_trait_ = np.ndim(y) == 1
         self.n_features_in_ = dosage.shape[1] + self.n_covariates
         p = self.allele_frequency_ = dosage.mean(axis=0) / 2
@@ -362,24 +364,3 @@ def _split(X: ArrayLike, n_covariates: int, n_columns: int | None = None) -> tup
             "covariates must be finite."
         )
     return dosage, covariates
-
-
-def checked_labels(y: ArrayLike, n_samples: int, n_fixed: int) -> np.ndarray:
-    """Checked labels as (sample, trait), float64."""
-    labels = np.asarray(y, float)
-    if labels.ndim not in (1, 2) or len(labels) != n_samples or labels.size == 0:
-        raise ValueError(
-            f"y has shape {labels.shape}; for {n_samples} accessions it must be ({n_samples},) or ({n_samples}, trait)."
-        )
-    labels = labels.reshape(n_samples, -1)
-    if np.isinf(labels).any():
-        sample, trait = np.argwhere(np.isinf(labels))[0]
-        raise ValueError(f"The label of trait number {trait} in accession number {sample} is infinite.")
-    n_labels = (~np.isnan(labels)).sum(axis=0)
-    if (n_labels <= n_fixed).any():
-        trait = int(np.argmax(n_labels <= n_fixed))
-        raise ValueError(
-            f"Trait number {trait} has {n_labels[trait]} labels among {n_samples} accessions; {n_fixed} fixed effects "
-            f"(intercept and covariates) need at least {n_fixed + 1}."
-        )
-    return labels

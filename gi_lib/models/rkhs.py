@@ -16,7 +16,8 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils.validation import check_is_fitted
 
-from gi_lib.models.gblup import checked_labels, fit_variances
+from gi_lib.models.checks import enough_labels, same_markers
+from gi_lib.models.gblup import fit_variances
 
 BANDWIDTHS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
@@ -51,7 +52,7 @@ class RKHS(RegressorMixin, BaseEstimator):
             raise ValueError(f"X must be finite numbers of shape (sample, marker); its shape is {X.shape}.")
         if not len(self.bandwidths) or not all(h > 0 for h in self.bandwidths):
             raise ValueError(f"bandwidths are {tuple(self.bandwidths)}; they must be above 0.")
-        labels = checked_labels(y, len(X), 1)
+        labels = enough_labels(y, len(X))
         self.single_trait_ = np.ndim(y) == 1
         self.X_ = X
         squares = euclidean_distances(X, squared=True)
@@ -81,11 +82,7 @@ class RKHS(RegressorMixin, BaseEstimator):
             If X has another number of markers than in training.
         """
         check_is_fitted(self, "weights_")
-        X = np.asarray(X, float)
-        if X.ndim != 2 or X.shape[1] != self.X_.shape[1]:
-            raise ValueError(
-                f"X has the shape {X.shape}; the model was fitted on {self.X_.shape[1]} markers."
-            )
+        X = same_markers(X, self.X_.shape[1]).astype(float)
         squares = euclidean_distances(X, self.X_, squared=True)
         predicted = np.empty((len(X), len(self.bandwidth_)))
         for h in np.unique(self.bandwidth_):

@@ -9,6 +9,7 @@ from sklearn.model_selection import KFold
 from sklearn.utils.validation import check_is_fitted
 
 from gi_lib.encoding.markers import DosageImputer
+from gi_lib.models.checks import different_labels, same_markers
 from gi_lib.models.interacting_lasso import InteractingLasso
 from gi_lib.models.neural_lasso import NeuralLasso
 from gi_lib.training.estimators import fit_together
@@ -105,13 +106,9 @@ class NeuralLassoRegressor(RegressorMixin, BaseEstimator):
         """
         self._check_settings()
         dosage = X.dosage
-        y = np.asarray(y, np.float64)
-        self.single_trait_ = y.ndim == 1
-        labels = y.reshape(len(y), -1)
+        labels = different_labels(y, len(samples))
+        self.single_trait_ = np.ndim(y) == 1
         known = ~np.isnan(labels)
-        for trait, (column, there) in enumerate(zip(labels.T, known.T, strict=True)):
-            if np.unique(column[there]).size < 2:
-                raise ValueError(f"Trait number {trait} has no two different labels to learn from.")
         self.n_features_in_ = dosage.shape[1]
         self.label_mean_, self.label_scale_ = np.zeros(labels.shape[1]), np.ones(labels.shape[1])
         protocol = PROTOCOLS[self.protocol]
@@ -151,13 +148,11 @@ class NeuralLassoRegressor(RegressorMixin, BaseEstimator):
     def _choose(self, everything: list[Fit], shared: dict) -> Fitting:
         """Find the penalty of each trait by validation on its training accessions."""
         folds = KFold(self.inner_folds, shuffle=True, random_state=self.seed)
-        self.penalties_ = np.stack(
-            [
-                highest_penalty(shared["dosage"][one.samples], one.labels, shared["protocol"])
-                * 0.5 ** np.array(HALVINGS)
-                for one in everything
-            ]
-        )
+        self.penalties_ = np.empty((len(everything), len(HALVINGS)))
+        for trait, one in enumerate(everything):
+            filled = DosageImputer("most frequent").fit_transform(shared["dosage"][one.samples])
+            highest = highest_penalty(filled, one.labels, shared["protocol"])
+            self.penalties_[trait] = highest * 0.5 ** np.array(HALVINGS)
         self.validation_ = np.empty((*self.penalties_.shape, self.inner_folds))
         for trait, one in enumerate(everything):
             divisions = list(folds.split(one.samples))
@@ -187,12 +182,7 @@ class NeuralLassoRegressor(RegressorMixin, BaseEstimator):
             If X has another number of markers than in training.
         """
         check_is_fitted(self, "layers_")
-        X = np.asarray(X)
-        if X.ndim != 2 or X.shape[1] != self.n_features_in_:
-            raise ValueError(
-                f"X has the shape {X.shape}; the model was fitted on {self.n_features_in_} markers."
-            )
-        dosage, outputs = Held(X).dosage, []
+        dosage, outputs = Held(same_markers(X, self.n_features_in_)).dosage, []
         for layer, imputer in zip(self.layers_, self.imputers_, strict=True):
             filled = torch.as_tensor(imputer.transform(dosage))
             with torch.no_grad():
@@ -261,7 +251,7 @@ def highest_penalty(dosage: np.ndarray, labels: np.ndarray, protocol: Protocol) 
     Parameters
     ----------
     dosage : shape (sample, marker)
-        Of the training accessions.
+        Of the training accessions, without gaps.
     labels : shape (sample,)
         Theirs, without gaps.
     protocol

@@ -7,6 +7,7 @@ from sklearn.base import clone
 from sklearn.model_selection import cross_val_predict
 
 from gi_lib.datasets.cohort import MISSING_DOSAGE
+from gi_lib.encoding.markers import DosageImputer
 from gi_lib.models import NeuralLasso
 from gi_lib.training import PROTOCOLS, NeuralLassoRegressor, fit_together
 from gi_lib.training.neural_lasso import HALVINGS, bracketing_search, correlation, highest_penalty
@@ -141,6 +142,18 @@ def test_it_works_inside_scikit_learn():
     X, y = made_trait()
     predicted = cross_val_predict(NeuralLassoRegressor(penalty=0.02, n_iterations=300), X, y, cv=3)
     assert np.corrcoef(predicted, y)[0, 1] > 0.6
+
+
+def test_missing_dosages_do_not_change_the_penalties_that_are_tried():
+    """The byte that marks a gap is no dosage: the path is that of the filled panel."""
+    X, y = made_trait()
+    X[3, 7] = MISSING_DOSAGE
+    filled = DosageImputer("most frequent").fit_transform(X)
+    paths = [
+        NeuralLassoRegressor(inner_folds=2, n_iterations=10).fit(dosage, y).penalties_
+        for dosage in (X, filled)
+    ]
+    np.testing.assert_allclose(*paths)
 
 
 def test_the_highest_penalty_leaves_nothing_in_the_model():
