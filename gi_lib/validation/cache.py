@@ -95,15 +95,26 @@ def _source(kind: type) -> str:
         ) from None
 
 
+CODE = (
+    "models/*.py",
+    "training/*.py",
+    "validation/*.py",
+    "encoding/counting.py",
+    "encoding/scaling.py",
+    "encoding/markers.py",
+    "tuning.py",
+)
+"""Sources, below the folder of the package, that predictions depend on."""
+
+
 @cache
 def _code_version() -> str:
     """Hash of the sources and package versions that predictions depend on, up to this floor."""
     root = Path(__file__).parents[1]
-    patterns = ("models/*.py", "training/*.py", "validation/*.py", "encoding/scaling.py", "tuning.py")
     digest = hashlib.sha256()
-    for source in sorted(path for pattern in patterns for path in root.glob(pattern)):
+    for source in sorted(path for pattern in CODE for path in root.glob(pattern)):
         digest.update(source.read_bytes())
-    for package in ("numpy", "scikit-learn", "scipy", "torch", "optuna"):
+    for package in ("numba", "numpy", "scikit-learn", "scipy", "skglm", "torch", "optuna"):
         digest.update(version(package).encode())
     return digest.hexdigest()
 

@@ -1,6 +1,7 @@
 """Splits, cross-validation without leaks, and the cache of predictions."""
 
 import multiprocessing
+import re
 import time
 from pathlib import Path
 
@@ -640,3 +641,18 @@ def test_saving_that_fails_leaves_the_old_file(cohort, tmp_path, monkeypatch):
         save_predictions(table.head(1), path)
     assert path.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir() if entry.is_file()] == ["p.parquet"]
+
+
+def test_what_models_import_from_the_encoder_counts_for_the_cache():
+    """A change of it changes predictions, so it must change their names."""
+    root = Path(cache.__file__).parents[1]
+    sources = [path for pattern in cache.CODE for path in root.glob(pattern)]
+    readers = [path for path in sources if path.name != "counting.py"]  # most of it serves `gi encode` alone
+    imported = {
+        name
+        for path in [*readers, root / "lineup.py"]
+        for name in re.findall(r"^from gi_lib\.(encoding\.\w+) import", path.read_text(), re.M)
+    }
+    assert imported >= {"encoding.scaling", "encoding.markers"}
+    for name in imported:
+        assert root / f"{name.replace('.', '/')}.py" in sources
