@@ -182,7 +182,8 @@ def test_a_stand_in_for_real_data_says_so(namespace, shown):
     assert "meant for real data, which could not be had" in shown[0]
 
 
-def test_a_panel_says_what_it_is(namespace, shown):
+def test_a_panel_says_what_it_is(namespace, shown, tmp_path, monkeypatch):
+    monkeypatch.setenv("GI_CACHE_DIR", str(tmp_path / "cache"))  # without the panels of other tests
     types = {name: kind for name, kind in namespace["__annotations__"].items() if name != "cohort"}
     given = {key: value for key, value in namespace.items() if key != "cohort"}
     given |= {"__annotations__": types | {"panel": str}, "panel": "simulated"}
