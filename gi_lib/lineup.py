@@ -21,14 +21,20 @@ from gi_lib.models import (
     BayesianRegression,
     CountryMean,
     ElasticNet,
+    ExpressionPrior,
     gblup_with_gps,
     gradient_boosting,
     map_neighbours,
     ridge,
     ridge_on_components,
+    width_for,
 )
 from gi_lib.training import (
+    CONTROLS,
+    BINNRegressor,
     BMSNNRegressor,
+    ControlPrior,
+    DenseNetworkRegressor,
     FineTunedGalianaRegressor,
     FrozenGalianaRegressor,
     GalianaRegressor,
@@ -177,6 +183,55 @@ def panel_models(
             ),
         ],
     }
+
+
+def binn_models(
+    prior: Edges | ExpressionPrior,
+    n_markers: int,
+    *,
+    n_entities: int,
+    entity_weight: float = 1.0,
+    hidden: int = 128,
+    epochs: int = 300,
+    with_expression: bool = True,
+    device: str = "auto",
+) -> list[Model]:
+    """BINN in its two forms, its controls, and who competes with it (arXiv 2510.14970).
+
+    Parameters
+    ----------
+    prior
+        Known edges, or what learns them inside each training part.
+    n_markers
+        Of the panel.
+    n_entities
+        In the network, at least about; the dense network has as many parameters as a BINN with so many entities.
+    entity_weight
+        λ of BINN-soft.
+    hidden, epochs, device
+        See `gi_lib.training.BINNRegressor`.
+    with_expression
+        Include a ridge regression on measured entities, which accessions to be predicted do not have in practice.
+    """
+    shared = {"hidden": hidden, "epochs": epochs, "device": device}
+    edges_per_entity = getattr(prior, "markers_per_entity", None) or len(prior) / prior.n_targets
+    size = n_entities * (hidden * (edges_per_entity + 2) + 1) + hidden * (n_entities + 2) + 1
+    dense = DenseNetworkRegressor(width_for(int(size), n_markers), epochs=epochs, device=device)
+    models = [
+        Model("BINN-MSE", BINNRegressor(prior, **shared), "calls"),
+        Model("BINN-soft", BINNRegressor(prior, entity_weight, **shared), "calls"),
+        *(
+            Model(f"BINN, {how} prior", BINNRegressor(ControlPrior(prior, how), **shared), "calls")
+            for how in CONTROLS
+            if not (how == "shuffled" and isinstance(prior, Edges))
+        ),
+        Model("dense network", dense, "calls"),
+        Model("GBLUP", make_pipeline(DosageImputer(), GBLUP()), "calls"),
+        Model("ridge on SNPs", make_pipeline(DosageImputer(), ridge()), "calls"),
+    ]
+    if with_expression:
+        models.append(Model("ridge on expression", ridge(), "entities"))
+    return models
 
 
 def by_tissue(traits: Sequence[str]) -> dict[str, list[str]]:

@@ -195,15 +195,21 @@ class Run:
         self._loaded(cohort, asked, resolved, banner)
         return cohort
 
-    def load_panel(self, name: str | None = None, real: str = "rice", banner: bool = True) -> xr.Dataset:
+    def load_panel(
+        self,
+        name: str | None = None,
+        real: str = "rice",
+        stand_in: str = "simulated",
+        banner: bool = True,
+    ) -> xr.Dataset:
         """Load the panel of the run and say at this place which kind of data it is.
 
         Parameters
         ----------
         name
             Another panel than the parameter ``panel`` names.
-        real
-            The panel that ``auto`` prefers.
+        real, stand_in
+            The panel that ``auto`` prefers, and the simulated one where its files cannot be had.
         banner
             Show the data banner.
 
@@ -214,7 +220,7 @@ class Run:
         """
         asked = name or self.parameters["panel"]
         try:
-            resolved = resolve_panel(asked, real)
+            resolved = resolve_panel(asked, real, stand_in)
             panel = load_panel(resolved, self.scale, self.parameters["seed"])
         except (DataError, CohortError) as error:
             raise ParameterError(f"The panel {asked!r} cannot be loaded: {error}") from None
@@ -229,7 +235,7 @@ class Run:
         self.uses(resolved, kind, fingerprint(cohort))
         self._main_cohort = self._main_cohort or resolved
         if banner:
-            self.banner(kind, describe(cohort), asked == "auto" and resolved == "simulated")
+            self.banner(kind, describe(cohort), asked == "auto" and kind == "simulated")
 
     def uses(self, source: str, data_kind: str, sha256: str) -> None:
         """Note a source of data for the provenance line."""

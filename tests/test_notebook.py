@@ -195,7 +195,8 @@ def test_a_panel_says_what_it_is(namespace, shown, tmp_path, monkeypatch):
     notebook.start("n", given | {"panel": "auto"}).load_panel()
     assert "meant for real data, which could not be had" in shown[1]
     with pytest.raises(
-        ParameterError, match=r"panel is 'rise'; allowed are auto, simulated, rice, .* `gi panel` wrote"
+        ParameterError,
+        match=r"panel is 'rise'; allowed are auto, simulated, shoot-branching, .* `gi panel` wrote",
     ):
         notebook.start("n", given | {"panel": "rise"})
     with pytest.raises(ParameterError, match=r"The panel 'gone\.zarr' cannot be loaded"):

@@ -43,7 +43,19 @@ SMALL = {
 SMALLEST = {
     "simpsons-paradox": {"n_shuffles": 20},
     "tuning": {"n_draws": 20},
-}  # where these numbers cost little
+    # These two have worlds of their own, with parameters that fit each other.
+    "four-hormones": {
+        "panel": "shoot-branching",
+        "n_worlds": 2,
+        "n_plants": 80,
+        "n_train": 50,
+        "train_sizes": [30],
+        "n_neutral": 20,
+        "weights": [1.0],
+        "shares": [1.0],
+    },
+    "binn-maize": {"panel": "shoot-branching", "n_markers": 0, "traits": [], "n_splits": 3},
+}  # where these numbers cost little, or others do not fit
 
 
 def run(name: str, folder, **parameters):

@@ -1,10 +1,16 @@
-"""Panels for genomic prediction: rice, mouse and wheat, each with the dosage of every marker and no genes.
+"""Panels for genomic prediction: rice, mouse, wheat and maize, each with the dosage of every marker and no genes.
 
 ``rice``
     413 accessions of Zhao et al. 2011 (doi 10.1038/ncomms1467), 36,901 SNPs, 34 traits and two more years of flowering.
+``maize``
+    685 hybrids of 60 dent and 43 flint lines, Westhues et al. 2019 (doi 10.1007/s00122-018-03273-1), 15,318 SNPs,
+    seven traits, and the expression of 1,323 genes in the leaves of their parents.
 ``mouse``
     1,940 mice of a heterogeneous stock, Valdar et al. 2006 (doi 10.1038/ng1840), 12,545 SNPs, two
     traits, one of them with and without the difference between the sexes.
+``shoot-branching``
+    Simulated plants whose trait is a non-linear function of four signals; see
+    `gi_lib.datasets.simulate.simulate_shoot_branching`.
 ``simulated``
     The genomes and traits of the simulated cohort, without its genes.
 ``wheat``
@@ -14,10 +20,12 @@ Rice and mouse are the panels of Mathew et al. 2022.
 """
 
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import rdata
 import xarray as xr
 
 from gi_lib.cohorts import load_cohort
@@ -25,8 +33,16 @@ from gi_lib.cohorts.store import CODE, hash_recipe, is_own, keep_cohort
 from gi_lib.datasets.cohort import MISSING_DOSAGE, open_cohort, save_cohort, validate_cohort
 from gi_lib.datasets.r_data import matrix, read_rda
 from gi_lib.datasets.registry import fetch, is_available
+from gi_lib.datasets.simulate import simulate_shoot_branching
 
-PANELS = {"simulated": "simulated", "rice": "real", "mouse": "real", "wheat": "real"}
+PANELS = {
+    "simulated": "simulated",
+    "shoot-branching": "simulated",
+    "rice": "real",
+    "mouse": "real",
+    "wheat": "real",
+    "maize": "real",
+}
 """Name and kind of data of every panel."""
 
 FILES = {
@@ -38,6 +54,7 @@ FILES = {
     ),
     "mouse": ("mouse/mice.RData",),
     "wheat": ("wheat/wheat.RData",),
+    "maize": ("maize/snp_matrix.RDS", "maize/mrna.RDS", "maize/agro_tibble.RDS"),
 }
 """Data files of every real panel, as the registry names them."""
 
@@ -83,13 +100,13 @@ def load_panel(name: str, scale: str = "demo", seed: int = 1) -> xr.Dataset:
         One of `PANELS`, or a folder ``NAME.zarr`` with dosages. ``simulated`` has the dosages and traits of the
         simulated cohort.
     scale, seed
-        Of the simulated panel.
+        Of a simulated panel; ``shoot-branching`` has one size.
 
     Returns
     -------
     xarray.Dataset
         See `gi_lib.datasets.cohort`. Besides, ``population (sample)``: the sub-population of rice, the set of lines of
-        wheat, the simulated country; empty for the mouse.
+        wheat, the simulated country; empty for the others.
 
     Raises
     ------
@@ -111,16 +128,18 @@ def load_panel(name: str, scale: str = "demo", seed: int = 1) -> xr.Dataset:
         cohort = load_cohort(name, scale, seed)
         whole = cohort[["dosage", "trait_value"]].drop_dims("gene", errors="ignore")
         return whole.assign_coords(population=cohort["country"])
+    if name == "shoot-branching":
+        return simulate_shoot_branching(seed=seed)
     sources = [CODE / "datasets/cohort.py", CODE / "datasets/r_data.py"]
     recipe = hash_recipe(sources, FILES[name], Path(__file__).read_bytes())
     return keep_cohort(f"{name}-{recipe[:12]}", lambda path: save_cohort(_READERS[name](), path))
 
 
-def resolve_panel(name: str = "auto", real: str = "rice") -> str:
-    """The panel that ``auto`` stands for: the real one if its files can be had, else the simulated one."""
+def resolve_panel(name: str = "auto", real: str = "rice", stand_in: str = "simulated") -> str:
+    """The panel that ``auto`` stands for: the real one if its files can be had, else a simulated one."""
     if name != "auto":
         return name
-    return real if is_available(*FILES[real]) else "simulated"
+    return real if is_available(*FILES[real]) else stand_in
 
 
 def rice() -> xr.Dataset:
@@ -202,7 +221,62 @@ def wheat() -> xr.Dataset:
     )
 
 
-_READERS = {"rice": rice, "mouse": mouse, "wheat": wheat}
+def maize() -> xr.Dataset:
+    """Read the maize panel: hybrids of a dent and a flint line, both with measured expression.
+
+    The two lines are inbred, so a hybrid's dosage is the sum of their alleles. ``entity_value (sample, entity)`` is the
+    mean expression of both parents, what a hybrid has if the effects of its alleles add up; nobody measured that of the
+    hybrids. Coordinates ``mother`` (dent) and ``father`` (flint) name the parents. Of 15,318 SNPs those whose name
+    tells the chromosome are put in the order of their names; the place of the others is not known.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Missing constructor for R class")  # a tibble is a data frame
+        traits = rdata.read_rds(fetch("maize/agro_tibble.RDS"))
+    traits = traits.pivot(index="Genotype", columns="Trait", values="Value")
+    snps, expression = (rdata.read_rds(fetch(f"maize/{name}.RDS")) for name in ("snp_matrix", "mrna"))
+    parents = pd.DataFrame([name.split("_")[1:] for name in traits.index], columns=["mother", "father"])
+    measured = parents.isin(expression["dim_0"].values).all(axis=1).to_numpy()
+    traits, parents = traits[measured], parents[measured]
+    dosage, levels = (
+        sum(table.sel(dim_0=parents[parent].to_numpy(str)).values for parent in parents)
+        for table in (snps, expression)
+    )
+    named = [re.fullmatch(r"PZE_1(\d\d)(\d{6})", name) for name in snps["dim_1"].values.tolist()]
+    places = pd.DataFrame(
+        {
+            "chromosome": [str(int(name[1])) if name else "" for name in named],
+            "position": [int(name[2]) if name else 0 for name in named],
+        }
+    )
+    panel = _panel(
+        "maize",
+        f"{len(traits):,} maize hybrids of Westhues et al. 2019, {len(places):,} SNPs, expression of "
+        f"{expression.sizes['dim_1']:,} genes in their parents.",
+        dosage,
+        places,
+        traits.rename(columns=MAIZE_TRAITS).astype(float),
+    )
+    return validate_cohort(
+        panel.assign(entity_value=(("sample", "entity"), levels / 2)).assign_coords(
+            entity=expression["dim_1"].values.astype(str),
+            mother=("sample", parents["mother"].to_numpy(str)),
+            father=("sample", parents["father"].to_numpy(str)),
+        )
+    )
+
+
+MAIZE_TRAITS = {
+    "GTM": "dry_matter_yield",
+    "GTS": "dry_matter_content",
+    "ADL": "lignin",
+    "FETT": "fat",
+    "RPR": "protein",
+    "STA": "starch",
+    "XZ": "sugar",
+}
+"""Our names for the traits of the file, whose German abbreviations its repository does not explain."""
+
+_READERS = {"rice": rice, "mouse": mouse, "wheat": wheat, "maize": maize}
 
 
 def _members(file: str, name: str, coded: bool = False) -> dict[str, tuple]:

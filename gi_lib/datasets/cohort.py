@@ -14,13 +14,16 @@ variable               dimensions                     content
                                                       transfer learning starts, float; NaN if missing
 ``dosage``             sample, marker                 0/1/2 copies, 255 where missing; optional where
                                                       there are counts
+``entity_value``       sample, entity                 optional measurements between genome and trait, such
+                                                      as the expression of genes, float; NaN if missing.
+                                                      Models may learn from those of training accessions
 ``truth_*``            any                            optional, what a simulation knows
 ====================== ============================== ================================================
 
-Coordinates: ``sample``, ``gene``, ``variant_type``, ``trait``, and ``source_trait`` where there is a source
-task (names, unique); ``country``, ``latitude``, ``longitude`` along sample; ``gene_chromosome``,
-``gene_start``, ``gene_end`` along gene (base pairs); ``chromosome``, ``position`` along marker. The
-conventions follow sgkit's.
+Coordinates: ``sample``, ``gene``, ``variant_type``, ``trait``, ``source_trait`` where there is a source
+task, and ``entity`` where there are measurements of them (names, unique); ``country``, ``latitude``,
+``longitude`` along sample; ``gene_chromosome``, ``gene_start``, ``gene_end`` along gene (base pairs);
+``chromosome``, ``position`` along marker. The conventions follow sgkit's.
 """
 
 import hashlib
@@ -87,13 +90,14 @@ def validate_cohort(cohort: xr.Dataset) -> xr.Dataset:
         If a variable or coordinate is missing or has other dimensions.
         If names along a dimension are repeated.
         If counts are not unsigned integers, or dosages are not 0, 1, 2 or 255.
-        If a trait of either task is infinite, a variant type unknown, or a place not on the globe.
+        If a trait of either task or an entity is infinite, a variant type unknown, or a place not on the globe.
     """
     optional = {
         "counts": ("sample", "gene", "variant_type"),
         "replicate_value": ("sample", "trait", "replicate"),
         "source_trait_value": ("sample", "source_trait"),
         "dosage": ("sample", "marker"),
+        "entity_value": ("sample", "entity"),
     }
     coordinates = {
         "country": ("sample",),
@@ -121,8 +125,11 @@ def validate_cohort(cohort: xr.Dataset) -> xr.Dataset:
     named = ["sample", "trait"]
     if "counts" in cohort:
         named += ["gene", "variant_type"]
-    if "source_trait_value" in cohort:
-        named.append("source_trait")
+    named += [
+        dim
+        for name, dim in {"source_trait_value": "source_trait", "entity_value": "entity"}.items()
+        if name in cohort
+    ]
     for dim in named:
         if dim not in cohort.coords:
             raise CohortError(f"The dimension '{dim}' has no names: add a coordinate '{dim}'.")
@@ -139,7 +146,7 @@ def validate_cohort(cohort: xr.Dataset) -> xr.Dataset:
             raise CohortError(
                 f"Unknown variant type {sorted(unknown)[0]!r}; allowed are {', '.join(VARIANT_TYPES)}."
             )
-    for name in ("trait_value", "replicate_value", "source_trait_value"):
+    for name in ("trait_value", "replicate_value", "source_trait_value", "entity_value"):
         if name in cohort:
             if cohort[name].dtype.kind != "f":
                 raise CohortError(

@@ -8,6 +8,7 @@ from gi_lib.evaluation.comparison import (
     compare_all,
     element_test,
     fold_scores,
+    interval_over_repeats,
     permutation_p,
     property_and_performance,
     resampled_interval,
@@ -16,6 +17,7 @@ from gi_lib.evaluation.comparison import (
 )
 from gi_lib.evaluation.correlation import (
     MEAN_OVER_TRAITS,
+    as_ranks,
     correlation_differences,
     correlations,
     country_correlations,
@@ -40,6 +42,7 @@ __all__ = [
     "Finding",
     "against_null",
     "alike",
+    "as_ranks",
     "bound_coverage",
     "by_repeat",
     "chance_to_exceed",
@@ -53,6 +56,7 @@ __all__ = [
     "element_test",
     "fold_scores",
     "higher",
+    "interval_over_repeats",
     "mcc_difference",
     "measurement_noise",
     "percent_of_bound",

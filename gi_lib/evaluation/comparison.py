@@ -43,7 +43,8 @@ def fold_scores(predictions: pd.DataFrame, min_accessions: int = 50, min_in_fold
     Parameters
     ----------
     predictions
-        A predictions table (`gi_lib.validation.COLUMNS`) of one split.
+        A predictions table (`gi_lib.validation.COLUMNS`) of one split. A further column ``n_train`` says how many
+        accessions a fold was learned from, where it was not all others; see `gi_lib.validation.training_sizes`.
     min_accessions
         A country counts if more than this many of its accessions have a label, over all folds,
     min_in_fold
@@ -64,8 +65,12 @@ def fold_scores(predictions: pd.DataFrame, min_accessions: int = 50, min_in_fold
     """
     check_predictions(predictions, (*NEEDED, "fold"))
     table = _scores(predictions, ["repeat", "fold"], min_accessions, min_in_fold)
-    in_repeat = table.groupby(["model", "trait", "score", "repeat"])["n"].transform("sum")
-    return table.assign(n_test=table["n"], n_train=in_repeat - table["n"]).drop(columns="n")
+    if "n_train" in predictions:
+        sizes = predictions.groupby(["repeat", "fold"])["n_train"].first()
+        n_train = sizes.loc[pd.MultiIndex.from_frame(table[["repeat", "fold"]])].to_numpy()
+    else:
+        n_train = table.groupby(["model", "trait", "score", "repeat"])["n"].transform("sum") - table["n"]
+    return table.assign(n_test=table["n"], n_train=n_train).drop(columns="n")
 
 
 def by_repeat(predictions: pd.DataFrame, min_accessions: int = 50) -> pd.DataFrame:
@@ -121,6 +126,34 @@ def resampled_interval(scores: pd.DataFrame, level: float = 0.95) -> pd.DataFram
     return table.rename(columns={"mean": "estimate"})[
         ["model", "trait", "score", "estimate", "low", "high", "folds"]
     ]
+
+
+def interval_over_repeats(
+    table: pd.DataFrame, keys: list[str], value: str, level: float = 0.95
+) -> pd.DataFrame:
+    """Mean over independent repeats, such as simulated worlds, with its interval from a t distribution.
+
+    Parameters
+    ----------
+    table
+        One row per repeat and combination of `keys`.
+    value
+        Column to average.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns `keys`, ``estimate``, ``low``, ``high``, ``repeats``. The limits are NaN with a single repeat.
+    """
+    found = table.groupby(keys, sort=False)[value].agg(["mean", "std", "count"]).reset_index()
+    reach = (
+        stats.t.ppf((1 + level) / 2, (found["count"] - 1).clip(lower=1))
+        * found["std"]
+        / np.sqrt(found["count"])
+    )
+    return found.assign(
+        estimate=found["mean"], low=found["mean"] - reach, high=found["mean"] + reach, repeats=found["count"]
+    )[[*keys, "estimate", "low", "high", "repeats"]]
 
 
 def resampled_test(

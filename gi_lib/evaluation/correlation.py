@@ -100,6 +100,16 @@ def correlation_differences(
     return table.assign(difference=difference[0], low=low, high=high)
 
 
+def as_ranks(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Labels and predictions as their ranks in each fold, so that correlations in a fold are Spearman's.
+
+    Ties get the mean of their ranks.
+    """
+    check_predictions(predictions, (*NEEDED, "fold"))
+    ranked = predictions.groupby(["model", "trait", "repeat", "fold"])[["observed", "predicted"]].rank()
+    return predictions.assign(observed=ranked["observed"], predicted=ranked["predicted"])
+
+
 def within_folds(predictions: pd.DataFrame) -> pd.DataFrame:
     """Labels and predictions as deviations from their means over the accessions of one country in one fold.
 

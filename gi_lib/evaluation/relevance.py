@@ -30,7 +30,7 @@ from gi_lib.encoding.scaling import CountScaler
 from gi_lib.models import BMSNN, FrozenGaliana, Galiana, GeneEncoder
 from gi_lib.training import Held, count_inputs, distinct_rows, fit_together, predict
 from gi_lib.validation import Model
-from gi_lib.validation.cross_validation import source_labels
+from gi_lib.validation.cross_validation import besides_labels
 
 # ----------------------------------------------------------------------------------------- networks: genes
 
@@ -346,10 +346,10 @@ def fit_on_all(estimator: BaseEstimator, cohort: xr.Dataset, seeds: Sequence[int
         If the cohort lacks a source task that the estimator needs.
     """
     counts, labels = cohort["counts"].values, cohort["trait_value"].values
-    source = source_labels(cohort, Model(type(estimator).__name__, estimator, "counts"))
+    besides = besides_labels(cohort, Model(type(estimator).__name__, estimator, "counts"))
     fresh = [clone(estimator).set_params(seed=int(seed)) for seed in seeds]
-    known = np.arange(len(labels)) if source is not None else np.flatnonzero(~np.isnan(labels).all(axis=1))
-    return fit_together(fresh, counts, labels, [known] * len(fresh), source)
+    known = np.arange(len(labels)) if besides else np.flatnonzero(~np.isnan(labels).all(axis=1))
+    return fit_together(fresh, counts, labels, [known] * len(fresh), **besides)
 
 
 # --------------------------------------------------------------------------------------------- straight lines
@@ -500,85 +500,6 @@ def structure_covariates(cohort: xr.Dataset, correction: str, n_components: int 
         genome = genome[:, spread > 0] / spread[spread > 0]
         columns.append(np.linalg.eigh(genome @ genome.T)[1][:, ::-1][:, :n_components])
     return np.hstack(columns)
-
-
-class GeneTests(NamedTuple):
-    """Tests of single genes; each array has the shape (gene, trait), NaN where a gene cannot be tested."""
-
-    effect: np.ndarray
-    """Slope, in units of the trait per unit of burden."""
-    t: np.ndarray
-    p: np.ndarray
-    """Two-sided."""
-
-
-def single_gene_tests(burden: ArrayLike, labels: ArrayLike, covariates: ArrayLike | None = None) -> GeneTests:
-    """Regress each trait on the burden of each gene and the covariates, by ordinary least squares, all at once.
-
-    What the covariates explain is removed from traits and burdens; the rest is a product of two matrices (Frisch &
-    Waugh 1933). With W the labelled accessions of a trait, one decomposition of the covariates among W for each trait
-    does it exactly in the presence of missing labels.
-
-    Parameters
-    ----------
-    burden : shape (sample, gene)
-        For example `gene_burden`.
-    labels : shape (sample, trait)
-        NaN where missing.
-    covariates : shape (sample, covariate)
-        With the intercept, as `structure_covariates` gives them; by default the intercept alone. They may depend on
-        each other.
-
-    Returns
-    -------
-    GeneTests
-        NaN for a gene whose burden the covariates explain among the labelled accessions, and for a trait that is
-        constant, or has too few labels, after them.
-
-    Raises
-    ------
-    ValueError
-        If shapes differ, or burdens or covariates are not finite.
-    """
-    burden, labels = np.asarray(burden, float), np.asarray(labels, float)
-    covariates = np.ones((len(burden), 1)) if covariates is None else np.asarray(covariates, float)
-    for name, values in (("burden", burden), ("labels", labels), ("covariates", covariates)):
-        if values.ndim != 2 or len(values) != len(burden):
-            raise ValueError(
-                f"The {name} have shape {values.shape}; needed are {len(burden)} rows, and columns."
-            )
-        if name != "labels" and not np.isfinite(values).all():
-            raise ValueError(f"The {name} hold a value that is not finite.")
-    known = ~np.isnan(labels)
-    basis, rank = _bases(covariates, known)  # (trait, sample, covariate), zero where there is no label
-    trait = np.where(known, labels, 0).T[:, :, None]
-    trait = (trait - basis @ (basis.transpose(0, 2, 1) @ trait))[:, :, 0].T * known
-    burden = burden - burden.mean(axis=0)
-
-    covariance = burden.T @ trait
-    flat = basis.transpose(1, 0, 2).reshape(len(burden), -1)
-    explained = np.square(burden.T @ flat).reshape(burden.shape[1], *basis.shape[::2]).sum(axis=2)
-    total = np.square(burden).T @ known
-    variance, of_trait = total - explained, np.square(trait).sum(axis=0)
-    freedom = known.sum(axis=0) - rank - 1
-    constant = of_trait <= 1e-20 * np.square(np.where(known, labels, 0)).sum(axis=0)
-    testable = (variance > 1e-10 * total) & (total > 0) & ~constant & (freedom > 0)
-
-    variance, of_trait = np.where(testable, variance, 1), np.where(constant, 1, of_trait)
-    effect = np.where(testable, covariance / variance, np.nan)
-    residual = np.maximum(of_trait - effect**2 * variance, 1e-15 * of_trait)
-    freedom = np.maximum(freedom, 1)
-    t = effect * np.sqrt(variance * freedom / residual)
-    return GeneTests(effect, t, 2 * stats.t.sf(np.abs(t), freedom))
-
-
-def _bases(covariates: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Orthonormal bases (trait, sample, covariate) of the covariates among labelled accessions, and their ranks."""
-    size = np.sqrt(np.square(covariates).sum(axis=0))
-    scaled = covariates / np.where(size > 0, size, 1)
-    left, singular, _ = np.linalg.svd(known.T[:, :, None] * scaled, full_matrices=False)
-    kept = singular > 1e-8 * singular.max(axis=1, initial=0, keepdims=True)
-    return left * kept[:, None, :], kept.sum(axis=1)
 
 
 # ----------------------------------------------------------------------------------------- against the truth

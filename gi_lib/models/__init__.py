@@ -1,5 +1,6 @@
 """One file per published model, each readable beside its paper."""
 
+from gi_lib.models.association import AssociationTests, association_tests
 from gi_lib.models.baselines import (
     CountryMean,
     PerTrait,
@@ -10,8 +11,10 @@ from gi_lib.models.baselines import (
     ridge_on_components,
 )
 from gi_lib.models.bayesian import PRIORS, BayesianRegression
+from gi_lib.models.binn import BINN, DenseNetwork, EntityEncoder, width_for
 from gi_lib.models.bmsnn import BMSNN
 from gi_lib.models.elastic_net import ElasticNet, elastic_net_path
+from gi_lib.models.expression_prior import ExpressionPrior
 from gi_lib.models.galiana import Galiana, GeneEncoder
 from gi_lib.models.gblup import GBLUP
 from gi_lib.models.gpsnn import GPSNN, sphere
@@ -23,15 +26,20 @@ from gi_lib.models.sparse import SparseLinear
 from gi_lib.models.transfer import FrozenGaliana, TransferHead
 
 __all__ = [
+    "BINN",
     "BMSNN",
     "GBLUP",
     "GPSNN",
     "PRIORS",
     "PUBLISHED",
     "RKHS",
+    "AssociationTests",
     "BayesianRegression",
     "CountryMean",
+    "DenseNetwork",
     "ElasticNet",
+    "EntityEncoder",
+    "ExpressionPrior",
     "FrozenGaliana",
     "Galiana",
     "GeneEncoder",
@@ -41,6 +49,7 @@ __all__ = [
     "Published",
     "SparseLinear",
     "TransferHead",
+    "association_tests",
     "count_parameters",
     "elastic_net_path",
     "gblup_with_gps",
@@ -51,4 +60,5 @@ __all__ = [
     "ridge_on_components",
     "separable",
     "sphere",
+    "width_for",
 ]

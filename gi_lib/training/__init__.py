@@ -4,6 +4,15 @@ A network is a plain `torch.nn.Module`. An estimator pairs it with the published
 the training accessions, and follows scikit-learn's conventions (``fit``, ``predict``, ``get_params``, cloning).
 """
 
+from gi_lib.training.binn import (
+    CONTROLS,
+    BINNRegressor,
+    ControlPrior,
+    DenseNetworkRegressor,
+    SoftConstraint,
+    prior_edges,
+)
+from gi_lib.training.ensemble import SeedEnsemble
 from gi_lib.training.estimators import (
     BMSNNRegressor,
     GalianaClassifier,
@@ -28,11 +37,15 @@ from gi_lib.training.separable import PROTOCOLS
 from gi_lib.training.transfer import FineTunedGalianaRegressor, FrozenGalianaRegressor
 
 __all__ = [
+    "CONTROLS",
     "DEVICES",
     "OPTIMISERS",
     "PROTOCOLS",
+    "BINNRegressor",
     "BMSNNRegressor",
+    "ControlPrior",
     "Counts",
+    "DenseNetworkRegressor",
     "Features",
     "FineTunedGalianaRegressor",
     "FrozenGalianaRegressor",
@@ -43,7 +56,9 @@ __all__ = [
     "Inputs",
     "NeuralLassoRegressor",
     "Schedule",
+    "SeedEnsemble",
     "SharedCounts",
+    "SoftConstraint",
     "Training",
     "count_inputs",
     "cross_entropy",
@@ -51,6 +66,7 @@ __all__ = [
     "fit_together",
     "masked_mse",
     "predict",
+    "prior_edges",
     "resolve_device",
     "train",
 ]

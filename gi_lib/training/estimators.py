@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
-from torch import nn
+from torch import Tensor, nn
 
 from gi_lib.datasets.pathways import Edges
 from gi_lib.encoding.scaling import CountScaler
@@ -52,6 +52,13 @@ class _Network(BaseEstimator):
         """
         return fit_together([self], X, y, after_epoch=after_epoch)[0]
 
+    def _schedule(self) -> Schedule:
+        return Schedule(self.epochs, self.batch_size, self.learning_rate, self.weight_decay, self.optimiser)
+
+    def _order(self, n_samples: int) -> tuple[np.ndarray, int]:
+        """Training accessions in order, and how many of the last are held out to stop by."""
+        return np.arange(n_samples), 0
+
     def _fit_inputs(self, X: Held, samples: np.ndarray) -> None:
         """Learn what scaling the inputs needs from the training accessions."""
 
@@ -71,30 +78,29 @@ class _Network(BaseEstimator):
         loss: Callable,
         after_epoch: AfterEpoch | None,
     ) -> Fitting:
-        schedule = Schedule(
-            self.epochs, self.batch_size, self.learning_rate, self.weight_decay, self.optimiser
-        )
-        device = resolve_device(self.device)
+        schedule, device = self._schedule(), resolve_device(self.device)
         self._fit_inputs(X, samples)
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(self.seed)
             self.network_ = self._build(X.array, n_outputs).to(device)
-        learner, inputs = self._learner(self._inputs(X, device, samples))
+        order, held_out = self._order(len(samples))
+        learner, inputs = self._learner(self._inputs(X, device, samples[order]))
         self.loss_history_ = yield Training(
             learner,
             inputs,
-            torch.as_tensor(labels, device=device),
+            torch.as_tensor(labels[order], device=device),
             schedule,
             loss,
             self.seed,
             self.progress,
             after_epoch and (lambda epoch: after_epoch(epoch, self)),
+            held_out,
         )
 
-    def _outputs(self, X: np.ndarray) -> np.ndarray:
+    def _outputs(self, X: np.ndarray, output: Callable[..., Tensor] = nn.Module.__call__) -> np.ndarray:
         check_is_fitted(self, "network_")
         inputs = self._inputs(Held(X), next(self.network_.parameters()).device, np.arange(len(X)))
-        return predict(self.network_, inputs)
+        return predict(self.network_, inputs, output=output)
 
 
 def fit_together(
@@ -103,6 +109,7 @@ def fit_together(
     y: np.ndarray,
     samples: Sequence[np.ndarray] | None = None,
     source: np.ndarray | None = None,
+    entities: np.ndarray | None = None,
     after_epoch: AfterEpoch | None = None,
 ) -> list[_Network]:
     """Fit several estimators at once, each as its ``fit`` would alone; what is alike is trained in one go.
@@ -117,32 +124,33 @@ def fit_together(
         For each estimator the accessions to learn from; all, if none are named.
     source : shape (accession, source_trait)
         Labels of the source task, for estimators that learn one.
+    entities : shape (accession, entity)
+        Measurements between genome and trait, for estimators that learn from them.
     after_epoch
         Called with the number of epochs done and the estimator.
 
     Raises
     ------
     ValueError
-        If X, y and source differ in length; and what the first estimator that failed would raise alone.
+        If X, y, source and entities differ in length; and what the first estimator that failed would raise alone.
     FloatingPointError
         If the loss of a training stops being a finite number.
     """
     held = X if isinstance(X, Held) else Held(X)
     if len(held) != len(y):
         raise ValueError(f"X has {len(held)} accessions but y has {len(y)}; they must be the same.")
-    if source is not None:
-        source = np.asarray(source, np.float64)
-        if source.ndim != 2 or len(source) != len(held):
+    besides = {"source": source, "entities": entities}
+    besides = {name: np.asarray(values, np.float64) for name, values in besides.items() if values is not None}
+    for name, values in besides.items():
+        if values.ndim != 2 or len(values) != len(held):
             raise ValueError(
-                f"source has shape {source.shape}; needed are {len(held)} rows, one per accession of X, and a column "
-                "per trait."
+                f"{name} has shape {values.shape}; needed are {len(held)} rows, one per accession of X, and columns."
             )
     samples = [np.arange(len(held))] * len(estimators) if samples is None else samples
     fittings = []
     for estimator, mine in zip(estimators, samples, strict=True):
         options = {} if after_epoch is None else {"after_epoch": after_epoch}
-        if source is not None:
-            options["source"] = source[mine]
+        options |= {name: values[mine] for name, values in besides.items()}
         fittings.append(estimator.fitting(held, mine, np.asarray(y)[mine], **options))
     for error in complete(fittings):
         if error is not None:

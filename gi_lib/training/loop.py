@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from gi_lib.models.binn import EntityEncoder
 from gi_lib.models.sparse import SparseLinear
 from gi_lib.training.inputs import Inputs
 from gi_lib.training.optimisers import Adam, RMSprop
@@ -17,7 +18,9 @@ from gi_lib.training.stacked import restack, stack, unstack
 OPTIMISERS = {"rmsprop": RMSprop, "adam": Adam}
 DEVICES = ("auto", "cpu", "cuda")
 AT_ONCE = {"cpu": 10, "cuda": 64}
-"""How many networks are stacked at most."""
+"""How many networks are stacked at most, by device;"""
+SMALL = 300_000
+"""more, if they have fewer weights together: what a step of small networks takes is calls, not arithmetic."""
 
 
 def resolve_device(device: str = "auto") -> torch.device:
@@ -41,7 +44,10 @@ def resolve_device(device: str = "auto") -> torch.device:
 class Schedule:
     """How a network is trained; the defaults are those of Raimondi et al. 2024, *Implementation*.
 
-    The learning rate is cut to a third after `patience` epochs in a row without a lower training loss.
+    The learning rate is multiplied by `decay` after `patience` epochs in a row without a lower training loss. With
+    `stop_after`, training ends after so many epochs in a row without a lower loss on the accessions that
+    `Training.held_out` keeps apart, and the weights of the best epoch are kept. `weight_decay` and `l1` are the
+    penalties on squares and absolute values of the weights.
     """
 
     epochs: int = 50
@@ -51,11 +57,14 @@ class Schedule:
     optimiser: str = "rmsprop"
     decay: float = 1 / 3
     patience: int = 3
+    l1: float = 0.0
+    stop_after: int | None = None
 
     def __post_init__(self):
-        for name in ("epochs", "batch_size", "learning_rate", "patience"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be greater than zero.")
+        for name in ("epochs", "batch_size", "learning_rate", "patience", "stop_after"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"{name} is {value}; it must be greater than zero.")
         if self.optimiser not in OPTIMISERS:
             raise ValueError(f"optimiser is {self.optimiser!r}; allowed are {', '.join(OPTIMISERS)}.")
 
@@ -90,6 +99,8 @@ class Training:
         On the device of `inputs` and `labels`.
     inputs, labels
         One entry per accession.
+    held_out
+        So many accessions, the last ones, are not trained on; their loss says when to stop.
     schedule, loss
         The loss maps outputs (fit, batch, output) and labels (fit, batch, ...) to one number per fit, and leaves out
         missing labels: NaN, or -1 where they are integers.
@@ -109,6 +120,12 @@ class Training:
     seed: int = 0
     progress: bool = False
     after_epoch: Callable[[int], None] | None = None
+    held_out: int = 0
+
+    @property
+    def n_trained(self) -> int:
+        """Accessions that are trained on."""
+        return len(self.inputs) - self.held_out
 
     @property
     def alike(self) -> tuple:
@@ -124,7 +141,8 @@ class Training:
     @property
     def at_once(self) -> int:
         """How many are trained at once at most."""
-        return AT_ONCE[self.labels.device.type]
+        n_weights = sum(parameter.numel() for parameter in self.network.parameters())
+        return max(AT_ONCE[self.labels.device.type], SMALL // n_weights)
 
     @staticmethod
     def together(trainings: Sequence["Training"]) -> list[list[float] | Exception]:
@@ -133,12 +151,12 @@ class Training:
 
 
 def _edges(network: nn.Module) -> tuple:
-    """Where the edges of sparse layers begin and end."""
+    """What must agree about the edges of networks: those of sparse layers, and how many each entity has."""
+    agree = {SparseLinear: ("source", "target"), EntityEncoder: ("target",)}
     return tuple(
-        bytes(ends.cpu().numpy())
+        bytes(getattr(layer, end).cpu().numpy())
         for layer in network.modules()
-        if isinstance(layer, SparseLinear)
-        for ends in (layer.source, layer.target)
+        for end in agree.get(type(layer), ())
     )
 
 
@@ -161,8 +179,9 @@ def train(trainings: Sequence[Training]) -> list[list[float] | Exception]:
     """
     schedule = trainings[0].schedule
     networks = [one.network.train() for one in trainings]
-    sizes = [len(one.inputs) for one in trainings]
+    sizes = [one.n_trained for one in trainings]
     engine = _Engine(trainings)
+    stopping = _Stopping(engine, trainings) if schedule.stop_after else None
     falling = [_Plateau(schedule) for _ in trainings]
     orders = [torch.Generator().manual_seed(one.seed) for one in trainings]
     results: list[list[float] | Exception] = [[] for _ in trainings]
@@ -174,7 +193,11 @@ def train(trainings: Sequence[Training]) -> list[list[float] | Exception]:
             [torch.randperm(n, generator=order) for n, order in zip(sizes, orders, strict=True)]
         )
         current = [total / n for total, n in zip(totals, sizes, strict=True)]
-        going = [fit for fit, result in enumerate(results) if not isinstance(result, Exception)]
+        going = [
+            fit
+            for fit, result in enumerate(results)
+            if not isinstance(result, Exception) and not (stopping and stopping.has_stopped[fit])
+        ]
         for fit in going:
             results[fit].append(current[fit])
             if not math.isfinite(current[fit]):
@@ -183,6 +206,8 @@ def train(trainings: Sequence[Training]) -> list[list[float] | Exception]:
                     f"try a learning rate below {schedule.learning_rate:g}."
                 )
         engine.learning_rates([plateau.step(error) for plateau, error in zip(falling, current, strict=True)])
+        if stopping:
+            stopping.step()
         epochs.set_postfix(loss=f"{np.mean([current[fit] for fit in going]):.3f}")
         if any(one.after_epoch for one in trainings):
             unstack(engine.network, networks)
@@ -193,8 +218,13 @@ def train(trainings: Sequence[Training]) -> list[list[float] | Exception]:
                     except Exception as error:
                         results[fit] = error
                     trainings[fit].network.train()
-        if all(isinstance(result, Exception) for result in results):
+        if all(
+            isinstance(result, Exception) or (stopping and stopping.has_stopped[fit])
+            for fit, result in enumerate(results)
+        ):
             break
+    if stopping:
+        stopping.restore()
     unstack(engine.network, networks)
     return results
 
@@ -214,6 +244,47 @@ class _Plateau:
         return self.rate
 
 
+class _Stopping:
+    """Early stopping of each fit by the loss on what it holds out, and the weights of its best epoch."""
+
+    def __init__(self, engine: "_Engine", trainings: Sequence[Training]):
+        for one in trainings:
+            if not one.held_out:
+                raise ValueError("stop_after needs accessions that are held out; held_out is 0.")
+        self.engine, self.wait = engine, trainings[0].schedule.stop_after
+        widest = max(one.held_out for one in trainings)
+        places = [list(range(one.n_trained, len(one.inputs))) for one in trainings]
+        filled = [
+            row + [len(one.inputs)] * (widest - len(row)) for row, one in zip(places, trainings, strict=True)
+        ]
+        self.places = torch.tensor(filled, device=engine.device)
+        self.lowest, self.waited = [math.inf] * len(trainings), [0] * len(trainings)
+        self.has_stopped = [False] * len(trainings)
+        self.best = [parameter.detach().clone() for parameter in engine.network.parameters()]
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Judge the epoch that is over."""
+        for fit, loss in enumerate(self.engine.losses(self.places)):
+            if self.has_stopped[fit]:
+                continue
+            if loss < self.lowest[fit]:
+                self.lowest[fit], self.waited[fit] = loss, 0
+                for kept, parameter in zip(self.best, self.engine.network.parameters(), strict=True):
+                    kept[fit] = parameter[fit]
+            else:
+                self.waited[fit] += 1
+            if self.waited[fit] >= self.wait:
+                self.has_stopped[fit] = True
+                self.engine.going[fit] = 0
+
+    @torch.no_grad()
+    def restore(self) -> None:
+        """Go back to the best epoch of each fit."""
+        for kept, parameter in zip(self.best, self.engine.network.parameters(), strict=True):
+            parameter.copy_(kept)
+
+
 class _Engine:
     """The steps of stacked networks; on a GPU one step is recorded as a CUDA graph and then replayed."""
 
@@ -225,26 +296,28 @@ class _Engine:
         self.batches = type(trainings[0].inputs).join([one.inputs for one in trainings])
         self.labels = _with_a_missing_one([one.labels for one in trainings])
         self.device = self.labels.device
-        self.lengths = torch.tensor([[len(one.inputs)] for one in trainings], device=self.device)
+        self.lengths = torch.tensor([[one.n_trained] for one in trainings], device=self.device)
+        self.missing = [len(one.inputs) for one in trainings]
         self.fit = torch.arange(len(trainings), device=self.device)[:, None]
         self.rates = torch.full((len(trainings),), schedule.learning_rate, device=self.device)
         self.optimiser = OPTIMISERS[schedule.optimiser](
-            self.network.parameters(), self.rates, schedule.weight_decay
+            self.network.parameters(), self.rates, schedule.weight_decay, schedule.l1
         )
+        self.going = torch.ones_like(self.rates)  # 0 for a fit that has stopped
         self.total = torch.zeros(len(trainings), device=self.device)
-        longest = max(len(one.inputs) for one in trainings)
+        longest = max(one.n_trained for one in trainings)
         self.n_steps = -(-longest // self.batch_size)
         # A place after the last accession of a fit has a missing label: it fills up a batch.
         shape = self.n_steps, len(trainings), self.batch_size
-        self.order = self.lengths.expand(shape[1:]).expand(shape).clone()
+        self.order = torch.tensor(self.missing, device=self.device)[:, None].expand(shape).clone()
         self.cursor = torch.zeros(1, dtype=torch.int64, device=self.device)
         self.graph = self._recorded() if self.device.type == "cuda" else None
 
     def epoch(self, orders: Sequence[Tensor]) -> list[float]:
         """One epoch in these orders of accessions; the sum over accessions of each fit's loss."""
         full = torch.empty((len(orders), self.n_steps * self.batch_size), dtype=torch.int64)
-        for row, order in zip(full, orders, strict=True):
-            row[: len(order)], row[len(order) :] = order, len(order)
+        for row, order, missing in zip(full, orders, self.missing, strict=True):
+            row[: len(order)], row[len(order) :] = order, missing
         self.order.copy_(full.view(len(orders), self.n_steps, self.batch_size).transpose(0, 1))
         self.total.zero_()
         self.cursor.zero_()
@@ -256,13 +329,21 @@ class _Engine:
         """Set each fit's learning rate."""
         self.rates.copy_(torch.tensor(rates))
 
+    @torch.no_grad()
+    def losses(self, places: Tensor) -> list[float]:
+        """Loss of each fit on accessions at these places, (fit, number)."""
+        self.network.eval()
+        losses = self.loss(self.network(*self.batches(places)), self.labels[self.fit, places])
+        self.network.train()
+        return losses.tolist()
+
     def _step(self) -> None:
         place = self.order.index_select(0, self.cursor)[0]  # (fit, batch)
         self.optimiser.zero_grad()
         error = self.loss(self.network(*self.batches(place)), self.labels[self.fit, place])  # (fit,)
         error.sum().backward()
         n = (place < self.lengths).sum(1)
-        self.optimiser.step((n > 0).to(self.rates.dtype))
+        self.optimiser.step((n > 0) * self.going)
         self.total += error.detach() * n
         self.cursor += 1
 

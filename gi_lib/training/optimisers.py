@@ -27,14 +27,18 @@ class Optimiser:
         Learning rates, on the device of the parameters; the caller may change them in place.
     weight_decay
         L2 penalty; its gradient is added to that of the loss.
+    l1
+        L1 penalty, likewise.
     """
 
     n_moments: int
 
-    def __init__(self, parameters: Iterable[nn.Parameter], lr: Tensor, weight_decay: float = 0.0):
+    def __init__(
+        self, parameters: Iterable[nn.Parameter], lr: Tensor, weight_decay: float = 0.0, l1: float = 0.0
+    ):
         self.parameters = list(parameters)
         self.lr = lr
-        self.weight_decay = weight_decay
+        self.penalties = weight_decay, l1
         self.n_steps = torch.zeros_like(lr)
         self.moments: dict[nn.Parameter, tuple[Tensor, ...]] = {}
 
@@ -64,14 +68,17 @@ class Optimiser:
             tensors = [tensor.view(len(self.lr), -1) for tensor in tensors]
             if parameter.dtype == torch.float32 and parameter.is_cpu:
                 arrays = (tensor.numpy() for tensor in tensors)
-                self._compiled(*numbers, np.float32(self.weight_decay), *arrays)
+                self._compiled(*numbers, *map(np.float32, self.penalties), *arrays)
             elif parameter.dtype == torch.float32 and parameter.is_cuda:
                 from gi_lib.training import optimisers_cuda  # Triton comes with PyTorch's CUDA builds only
 
                 update = getattr(optimisers_cuda, type(self).__name__.lower())
-                update(self.lr, active, self.n_steps, self.weight_decay, *tensors)
+                update(self.lr, active, self.n_steps, *self.penalties, *tensors)
             else:
-                self._plain(active[:, None], *tensors)  # as the rule is written in books
+                parameter, gradient, *moments = tensors  # as the rule is written in books
+                weight_decay, l1 = self.penalties
+                slope = gradient + weight_decay * parameter + l1 * parameter.sign()
+                self._plain(active[:, None], parameter, slope, *moments)
 
 
 class RMSprop(Optimiser):
@@ -80,7 +87,6 @@ class RMSprop(Optimiser):
     n_moments = 1
 
     def _plain(self, active: Tensor, parameter: Tensor, gradient: Tensor, square: Tensor) -> None:
-        gradient = gradient + self.weight_decay * parameter
         square += active * 0.01 * (gradient.square() - square)
         parameter -= active * self.lr[:, None] * gradient / (square.sqrt() + EPSILON)
 
@@ -97,7 +103,6 @@ class Adam(Optimiser):
     def _plain(
         self, active: Tensor, parameter: Tensor, gradient: Tensor, mean: Tensor, square: Tensor
     ) -> None:
-        gradient = gradient + self.weight_decay * parameter
         mean += active * 0.1 * (gradient - mean)
         square += active * 0.001 * (gradient.square() - square)
         n = self.n_steps.clamp(min=1)[:, None]
@@ -113,20 +118,20 @@ _fast = {"cache": True, "nogil": True, "error_model": "numpy"}
 
 
 @njit(**_fast)
-def _rmsprop(lr, active, n_steps, weight_decay, parameter, gradient, square):
+def _rmsprop(lr, active, n_steps, weight_decay, l1, parameter, gradient, square):
     keep, rest, eps = np.float32(0.99), np.float32(0.01), np.float32(EPSILON)
     for fit in range(len(lr)):
         if active[fit] == 0:
             continue
         p, g, s, rate = parameter[fit], gradient[fit], square[fit], lr[fit]
         for i in range(len(p)):
-            slope = g[i] + weight_decay * p[i]
+            slope = g[i] + weight_decay * p[i] + l1 * np.sign(p[i])
             s[i] = keep * s[i] + rest * slope * slope
             p[i] -= rate * slope / (np.sqrt(s[i]) + eps)
 
 
 @njit(**_fast)
-def _adam(lr, active, n_steps, weight_decay, parameter, gradient, mean, square):
+def _adam(lr, active, n_steps, weight_decay, l1, parameter, gradient, mean, square):
     eps = np.float32(EPSILON)
     for fit in range(len(lr)):
         if active[fit] == 0:
@@ -135,7 +140,7 @@ def _adam(lr, active, n_steps, weight_decay, parameter, gradient, mean, square):
         rate = np.float32(lr[fit] / (1 - 0.9 ** n_steps[fit]))
         widen = np.float32(1 / (1 - 0.999 ** n_steps[fit]))
         for i in range(len(p)):
-            slope = g[i] + weight_decay * p[i]
+            slope = g[i] + weight_decay * p[i] + l1 * np.sign(p[i])
             m[i] += np.float32(0.1) * (slope - m[i])
             s[i] += np.float32(0.001) * (slope * slope - s[i])
             p[i] -= rate * m[i] / (np.sqrt(s[i] * widen) + eps)

@@ -8,47 +8,57 @@ BLOCK = 1024
 
 
 def rmsprop(
-    lr: Tensor, active: Tensor, n_steps: Tensor, weight_decay: float, parameter, gradient, square
+    lr: Tensor, active: Tensor, n_steps: Tensor, weight_decay: float, l1: float, parameter, gradient, square
 ) -> None:
     """One step of RMSprop; parameter, gradient and square of shape (fit, number)."""
     n_fits, n = parameter.shape
     _rmsprop[(triton.cdiv(n, BLOCK), n_fits)](
-        lr, active, weight_decay, parameter, gradient, square, n, BLOCK=BLOCK, num_warps=4
+        lr, active, weight_decay, l1, parameter, gradient, square, n, BLOCK=BLOCK, num_warps=4
     )
 
 
 def adam(
-    lr: Tensor, active: Tensor, n_steps: Tensor, weight_decay: float, parameter, gradient, mean, square
+    lr: Tensor,
+    active: Tensor,
+    n_steps: Tensor,
+    weight_decay: float,
+    l1: float,
+    parameter,
+    gradient,
+    mean,
+    square,
 ) -> None:
     """One step of Adam; parameter, gradient, mean and square of shape (fit, number)."""
     n_fits, n = parameter.shape
     _adam[(triton.cdiv(n, BLOCK), n_fits)](
-        lr, active, n_steps, weight_decay, parameter, gradient, mean, square, n, BLOCK=BLOCK, num_warps=4
+        lr, active, n_steps, weight_decay, l1, parameter, gradient, mean, square, n, BLOCK=BLOCK, num_warps=4
     )
 
 
 @triton.jit
-def _rmsprop(lr, active, weight_decay, parameter, gradient, square, n, BLOCK: tl.constexpr):
+def _rmsprop(lr, active, weight_decay, l1, parameter, gradient, square, n, BLOCK: tl.constexpr):
     fit = tl.program_id(1)
     if tl.load(active + fit) != 0:
         offset = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
         place, inside = fit * n + offset, offset < n
         p = tl.load(parameter + place, mask=inside, other=0.0)
-        g = tl.load(gradient + place, mask=inside, other=0.0) + weight_decay * p
+        sign = tl.where(p > 0, 1.0, tl.where(p < 0, -1.0, 0.0))
+        g = tl.load(gradient + place, mask=inside, other=0.0) + weight_decay * p + l1 * sign
         s = 0.99 * tl.load(square + place, mask=inside, other=0.0) + 0.01 * g * g
         tl.store(square + place, s, mask=inside)
         tl.store(parameter + place, p - tl.load(lr + fit) * g / (tl.sqrt(s) + 1e-8), mask=inside)
 
 
 @triton.jit
-def _adam(lr, active, n_steps, weight_decay, parameter, gradient, mean, square, n, BLOCK: tl.constexpr):
+def _adam(lr, active, n_steps, weight_decay, l1, parameter, gradient, mean, square, n, BLOCK: tl.constexpr):
     fit = tl.program_id(1)
     if tl.load(active + fit) != 0:
         offset = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
         place, inside = fit * n + offset, offset < n
         t = tl.load(n_steps + fit)
         p = tl.load(parameter + place, mask=inside, other=0.0)
-        g = tl.load(gradient + place, mask=inside, other=0.0) + weight_decay * p
+        sign = tl.where(p > 0, 1.0, tl.where(p < 0, -1.0, 0.0))
+        g = tl.load(gradient + place, mask=inside, other=0.0) + weight_decay * p + l1 * sign
         m = tl.load(mean + place, mask=inside, other=0.0)
         m += 0.1 * (g - m)
         s = tl.load(square + place, mask=inside, other=0.0)

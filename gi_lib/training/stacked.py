@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from gi_lib.models.binn import EntityEncoder, encode_entities
 from gi_lib.models.fused import CountBatch, encode_genes, norm_tanh, normalised, wide_linear
 from gi_lib.models.galiana import GeneEncoder
 from gi_lib.models.sparse import SparseLinear, edge_sum
@@ -127,11 +128,26 @@ class _SparseLinear(nn.Module):
         return sums.view(n_batch, n_fits, -1).transpose(0, 1) + self.bias[:, None]
 
 
+class _EntityEncoder(nn.Module):
+    """`gi_lib.models.binn.EntityEncoder`: the networks of the entities of all fits, each fit with its own markers."""
+
+    def __init__(self, encoders: Sequence[EntityEncoder]):
+        super().__init__()
+        for name, _ in encoders[0].named_parameters():
+            setattr(self, name, _parameter(encoders, name))
+        self.register_buffer("marker", torch.stack([one.marker for one in encoders]), persistent=False)
+        self.register_buffer("place", encoders[0].place, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return encode_entities(x, *self.parameters(), self.marker, self.place)
+
+
 STACKED = {
     nn.Sequential: _sequential,
     nn.Linear: _Linear,
     nn.LayerNorm: _LayerNorm,
     GeneEncoder: _GeneEncoder,
     SparseLinear: _SparseLinear,
+    EntityEncoder: _EntityEncoder,
 }
 """The stacked form of each layer that has parameters, and of a sequence."""

@@ -5,6 +5,8 @@ from gi_lib.validation.cross_validation import (
     COLUMNS,
     classify_countries,
     cross_validate,
+    fit_fold,
+    fit_side_by_side,
     save_predictions,
 )
 from gi_lib.validation.model import INPUTS, Model, model_inputs
@@ -12,12 +14,14 @@ from gi_lib.validation.null import shuffle_labels
 from gi_lib.validation.splits import (
     CountryFolds,
     Fold,
+    ParentFolds,
     RandomFolds,
     RegionFolds,
     SameSizes,
     Split,
     WithoutRelatives,
     identity_by_state,
+    training_sizes,
 )
 
 __all__ = [
@@ -26,6 +30,7 @@ __all__ = [
     "CountryFolds",
     "Fold",
     "Model",
+    "ParentFolds",
     "RandomFolds",
     "RegionFolds",
     "SameSizes",
@@ -34,8 +39,11 @@ __all__ = [
     "classify_countries",
     "cross_validate",
     "find_leaks",
+    "fit_fold",
+    "fit_side_by_side",
     "identity_by_state",
     "model_inputs",
     "save_predictions",
     "shuffle_labels",
+    "training_sizes",
 ]

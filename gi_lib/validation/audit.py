@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import xarray as xr
 
-from gi_lib.validation.cross_validation import fit_predict, seeded, source_labels
-from gi_lib.validation.model import Model, model_inputs
+from gi_lib.validation.cross_validation import fit_fold
+from gi_lib.validation.model import Model
 from gi_lib.validation.splits import Fold, Split
 
 Prepare = Callable[[xr.Dataset], tuple[xr.Dataset, Model]]
@@ -45,8 +45,9 @@ def find_leaks(
 
     Notes
     -----
-    Four things are replaced by noise in the test accessions, one at a time: their labels, their labels of the source
-    task, and the genomes and the places of all but one of them (which is predicted with the rest).
+    Five things are replaced by noise in the test accessions, one at a time: their labels, their labels of the source
+    task, their measured entities, and the genomes and the places of all but one of them (which is predicted with the
+    rest).
     """
     folds = list(split.folds(cohort))
     found = list(_shared(folds, group))
@@ -81,6 +82,7 @@ def _changes(
     for name, what in (
         ("trait_value", "labels of the accessions to be predicted"),
         ("source_trait_value", "source labels of the accessions to be predicted"),
+        ("entity_value", "measured entities of the accessions to be predicted"),
     ):
         if name in cohort:
             values = cohort[name].values.copy()
@@ -109,8 +111,4 @@ def _replaced(cohort: xr.Dataset, name: str, values: np.ndarray) -> xr.Dataset:
 
 def _predict(cohort: xr.Dataset, prepare: Prepare, fold: Fold, seed: int) -> np.ndarray:
     prepared, model = prepare(cohort)
-    X, labels = model_inputs(prepared, model.inputs), prepared["trait_value"].values
-    (predicted,) = fit_predict(
-        X, labels, [seeded(model.estimator, seed, fold)], [fold], source_labels(prepared, model)
-    )
-    return predicted.reshape(len(fold.test), -1)
+    return fit_fold(prepared, model, fold, seed)[1]

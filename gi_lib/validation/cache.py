@@ -99,6 +99,7 @@ CODE = (
     "models/*.py",
     "training/*.py",
     "validation/*.py",
+    "datasets/pathways/edges.py",
     "encoding/counting.py",
     "encoding/scaling.py",
     "encoding/markers.py",

@@ -49,7 +49,7 @@ def cross_validate(
     ----------
     cohort
         All its traits are labels of one multi-task fit. Accessions without any label, also of the source task,
-        are left out.
+        or measured entity are left out.
     models
         Fitted one after the other on each fold, each from a fresh clone.
     split
@@ -111,10 +111,11 @@ def classify_countries(
 
 
 def _labelled(cohort: xr.Dataset) -> np.ndarray:
-    """Accessions with a label of any trait, of the source task too if there is one."""
+    """Accessions with a label of any trait, or with anything else that a model may learn from."""
     labelled = cohort["trait_value"].notnull().any("trait").values
-    if "source_trait_value" in cohort:
-        labelled = labelled | cohort["source_trait_value"].notnull().any("source_trait").values
+    for name in ("source_trait_value", "entity_value"):
+        if name in cohort:
+            labelled = labelled | cohort[name].notnull().any(cohort[name].dims[1]).values
     return labelled
 
 
@@ -133,7 +134,7 @@ def _predictions(
     folds = list(split.folds(cohort))
     with tqdm(total=len(models) * len(folds), unit="fit", disable=not progress) as bar:
         for model in models:
-            X, source = model_inputs(cohort, model.inputs), source_labels(cohort, model)
+            X, besides = model_inputs(cohort, model.inputs), besides_labels(cohort, model)
             # Networks are trained on all folds at once, other models fold by fold.
             together = hasattr(model.estimator, "fitting")
             for part in [folds] if together else [[fold] for fold in folds]:
@@ -143,10 +144,10 @@ def _predictions(
                 estimators = [seeded(model.estimator, seed, fold) for fold in part]
 
                 def compute(
-                    numbers, X=X, estimators=estimators, part=part, source=source
+                    numbers, X=X, estimators=estimators, part=part, besides=besides
                 ) -> list[np.ndarray]:
                     chosen = [estimators[number] for number in numbers], [part[number] for number in numbers]
-                    return fit_predict(X, labels, *chosen, source)
+                    return fit_predict(X, labels, *chosen, besides)
 
                 if cached:
                     keys = [
@@ -168,22 +169,32 @@ def seeded(estimator: BaseEstimator, seed: int, fold: Fold) -> BaseEstimator:
     return estimator.set_params(**dict.fromkeys(seeds, derived_seed(seed, fold.repeat, fold.fold)))
 
 
-def source_labels(cohort: xr.Dataset, model: Model) -> np.ndarray | None:
-    """Labels of the source task, shape (sample, source_trait), for a model whose ``fit`` takes them.
+def besides_labels(cohort: xr.Dataset, model: Model) -> dict[str, np.ndarray]:
+    """What a model's ``fit`` takes besides the labels, by the names of its arguments.
+
+    ``source``: labels of the source task, shape (sample, source_trait). ``entities``: measurements between genome and
+    trait, shape (sample, entity), if the cohort has them; a model that cannot do without says so itself.
 
     Raises
     ------
     ValueError
-        If the model takes them and the cohort has none.
+        If the model takes a source task and the cohort has none.
     """
-    if "source" not in inspect.signature(model.estimator.fit).parameters:
-        return None
-    if "source_trait_value" not in cohort:
-        raise ValueError(
-            f"{model.name} first learns a source task, but the cohort '{cohort.attrs.get('name')}' has no "
-            "'source_trait_value'."
-        )
-    return cohort["source_trait_value"].values
+    estimator = model.estimator
+    while hasattr(estimator, "estimator"):  # an ensemble passes on what its members take
+        estimator = estimator.estimator
+    taken = inspect.signature(estimator.fit).parameters
+    besides = {}
+    if "source" in taken:
+        if "source_trait_value" not in cohort:
+            raise ValueError(
+                f"{model.name} first learns a source task, but the cohort '{cohort.attrs.get('name')}' has no "
+                "'source_trait_value'."
+            )
+        besides["source"] = cohort["source_trait_value"].values
+    if "entities" in taken and "entity_value" in cohort:
+        besides["entities"] = cohort["entity_value"].values
+    return besides
 
 
 def fit_predict(
@@ -191,25 +202,72 @@ def fit_predict(
     labels: np.ndarray,
     estimators: Sequence[BaseEstimator],
     folds: Sequence[Fold],
-    source: np.ndarray | None = None,
+    besides: dict[str, np.ndarray],
 ) -> list[np.ndarray]:
     """Fit each estimator on the training part of its fold and predict the test part; of that only X is seen.
 
-    A training accession without any label takes part only if it has labels of the source task. Networks are fitted
-    together.
+    `besides` is that of `besides_labels`; with it a training accession without any label takes part. Networks are
+    fitted together.
     """
     samples = [fold.train for fold in folds]
-    if source is None and labels.dtype.kind == "f":
+    if not besides and labels.dtype.kind == "f":
         samples = [train[~np.isnan(labels[train]).all(axis=1)] for train in samples]
     if all(hasattr(estimator, "fitting") for estimator in estimators):
-        fit_together(estimators, X, labels, samples, source)
+        fit_together(estimators, X, labels, samples, **besides)
     else:
         for estimator, train in zip(estimators, samples, strict=True):
-            options = {} if source is None else {"source": source[train]}
+            options = {name: values[train] for name, values in besides.items()}
             estimator.fit(X[train], labels[train], **options)
     return [
         np.asarray(estimator.predict(X[fold.test])) for estimator, fold in zip(estimators, folds, strict=True)
     ]
+
+
+def fit_fold(cohort: xr.Dataset, model: Model, fold: Fold, seed: int = 1) -> tuple[BaseEstimator, np.ndarray]:
+    """Fit a model to the training part of one fold, for a look into what was fitted; nothing is cached.
+
+    Returns
+    -------
+    estimator
+        A fitted clone.
+    predicted : shape (sample, trait)
+        Of the test part.
+    """
+    return fit_side_by_side([(cohort, model, fold)], seed)[0]
+
+
+def fit_side_by_side(
+    tasks: Sequence[tuple[xr.Dataset, Model, Fold]], seed: int = 1
+) -> list[tuple[BaseEstimator, np.ndarray]]:
+    """`fit_fold` for several tasks, also of several cohorts; networks with inputs of one size are trained together."""
+    estimators = [seeded(model.estimator, seed, fold) for _, model, fold in tasks]
+    together: dict[tuple, list[int]] = {}
+    for number, (cohort, model, _) in enumerate(tasks):
+        if hasattr(estimators[number], "fitting"):
+            size = model_inputs(cohort, model.inputs).shape[1:]
+            kind = model.inputs, size, cohort.sizes["trait"], tuple(besides_labels(cohort, model))
+            together.setdefault(kind, []).append(number)
+        else:
+            X, labels = model_inputs(cohort, model.inputs), cohort["trait_value"].values
+            fit_predict(X, labels, [estimators[number]], [tasks[number][2]], besides_labels(cohort, model))
+    for (inputs, *_), numbers in together.items():
+        cohorts = {id(tasks[number][0]): tasks[number][0] for number in numbers}
+        first = dict(
+            zip(cohorts, np.cumsum([0, *(c.sizes["sample"] for c in cohorts.values())]), strict=False)
+        )
+        besides = [besides_labels(cohort, tasks[numbers[0]][1]) for cohort in cohorts.values()]
+        fit_together(
+            [estimators[number] for number in numbers],
+            np.concatenate([model_inputs(cohort, inputs) for cohort in cohorts.values()]),
+            np.concatenate([cohort["trait_value"].values for cohort in cohorts.values()]),
+            [first[id(tasks[number][0])] + tasks[number][2].train for number in numbers],
+            **{name: np.concatenate([one[name] for one in besides]) for name in besides[0]},
+        )
+    found = []
+    for estimator, (cohort, model, fold) in zip(estimators, tasks, strict=True):
+        predicted = np.asarray(estimator.predict(model_inputs(cohort, model.inputs)[fold.test]))
+        found.append((estimator, predicted.reshape(len(fold.test), -1)))
+    return found
 
 
 def _table(cohort: xr.Dataset, fold: Fold, predicted: np.ndarray) -> pd.DataFrame:

@@ -8,7 +8,17 @@ from sklearn.base import BaseEstimator
 
 from gi_lib.datasets.cohort import MISSING_DOSAGE
 
-INPUTS = ("counts", "flat counts", "dosage", "calls", "dosage and place", "place", "country", "traits")
+INPUTS = (
+    "counts",
+    "flat counts",
+    "dosage",
+    "calls",
+    "dosage and place",
+    "place",
+    "country",
+    "traits",
+    "entities",
+)
 
 
 @dataclass(frozen=True)
@@ -25,7 +35,8 @@ class Model:
         ``counts`` (sample, gene, variant_type); ``flat counts``, the same as (sample, feature); ``dosage``
         (sample, marker); ``calls``, dosages as bytes, 255 where one is missing; ``place``, latitude and longitude in
         degrees; ``dosage and place``, both side by side (sample, marker + 2); ``country``, its name; ``traits``
-        (sample, trait) with NaN, to classify by.
+        (sample, trait) with NaN, to classify by; ``entities``, measurements between genome and trait (sample, entity),
+        which no accession to be predicted has in practice.
     """
 
     name: str
@@ -43,7 +54,7 @@ def model_inputs(cohort: xr.Dataset, inputs: str) -> np.ndarray:
     Raises
     ------
     ValueError
-        If the cohort lacks it, or dosages are missing (impute them on the training accessions first).
+        If the cohort lacks it, dosages are missing (impute them on the training accessions first), or entities are.
     """
     if inputs == "counts":
         return cohort["counts"].values
@@ -62,6 +73,12 @@ def model_inputs(cohort: xr.Dataset, inputs: str) -> np.ndarray:
         return np.hstack([model_inputs(cohort, "dosage"), model_inputs(cohort, "place")])
     if inputs == "place":
         return np.stack([cohort["latitude"].values, cohort["longitude"].values], axis=1)
+    if inputs == "entities":
+        if "entity_value" not in cohort or cohort["entity_value"].isnull().any():
+            raise ValueError(
+                f"The cohort '{cohort.attrs.get('name')}' lacks measured entities, at least of some accessions."
+            )
+        return cohort["entity_value"].values
     if inputs == "traits":
         return cohort["trait_value"].values
     return cohort["country"].values[:, None]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from sklearn.cluster import KMeans
 from sklearn.model_selection import GroupKFold, KFold
@@ -25,7 +26,7 @@ class Fold:
 
 
 class Split(Protocol):
-    """A way to divide a cohort; see `RandomFolds`, `CountryFolds` and `RegionFolds`."""
+    """A way to divide a cohort; see `RandomFolds`, `CountryFolds`, `RegionFolds` and `ParentFolds`."""
 
     name: str
 
@@ -114,6 +115,57 @@ class RegionFolds:
 
 
 @dataclass(frozen=True)
+class ParentFolds:
+    """Hybrids whose two parents are both new: neither has another hybrid in the training part.
+
+    The mothers go to `n_splits` groups at random, and so do the fathers; hybrids between one group of each are
+    predicted from the hybrids of parents in none of the two, so the training part shrinks to about (1 - 1/n)² of the
+    hybrids, and every hybrid is predicted once per repeat.
+
+    Parameters
+    ----------
+    n_splits
+        Groups of mothers, and of fathers; there are as many folds as this squared.
+    """
+
+    n_splits: int = 3
+    n_repeats: int = 1
+    seed: int = 1
+    name: str = "new parents"
+
+    def folds(self, cohort: xr.Dataset) -> Iterator[Fold]:
+        """All folds of all repeats.
+
+        Raises
+        ------
+        ValueError
+            If the cohort has no coordinates ``mother`` and ``father``, one has fewer kinds than groups, or nobody is
+            left to learn from.
+        """
+        for name in ("mother", "father"):
+            if name not in cohort.coords:
+                raise ValueError(f"The cohort '{cohort.attrs.get('name')}' has no coordinate '{name}'.")
+        for repeat in range(self.n_repeats):
+            rng = np.random.default_rng([self.seed, repeat])
+            groups = []
+            for name in ("mother", "father"):
+                parents, code = np.unique(cohort[name].values, return_inverse=True)
+                _check_splits(self.n_splits, len(parents), f"{name}s")
+                groups.append((rng.permutation(len(parents)) % self.n_splits)[code])
+            for number, (one, other) in enumerate(itertools.product(range(self.n_splits), repeat=2)):
+                of_mother, of_father = groups[0] == one, groups[1] == other
+                train, test = np.flatnonzero(~of_mother & ~of_father), np.flatnonzero(of_mother & of_father)
+                if not len(test):
+                    continue  # no two parents of these groups were crossed
+                if not len(train):
+                    raise ValueError(
+                        f"n_splits is {self.n_splits}; without the parents of fold {number + 1} no hybrid is left to "
+                        "learn from."
+                    )
+                yield Fold(repeat, number, train, test)
+
+
+@dataclass(frozen=True)
 class SameSizes:
     """Random folds as large as those of another split: what is left of a difference that its sizes explain.
 
@@ -186,6 +238,24 @@ class WithoutRelatives:
                 random = np.random.default_rng([self.seed, fold.repeat, fold.fold])
                 gone = random.choice(train, len(gone), replace=False)
             yield Fold(fold.repeat, fold.fold, np.setdiff1d(train, gone), fold.test)
+
+
+def training_sizes(predictions: pd.DataFrame, cohort: xr.Dataset, split: Split) -> pd.DataFrame:
+    """The predictions table with a column ``n_train``: accessions with a label that each fold was learned from.
+
+    Parameters
+    ----------
+    predictions
+        Of one trait and this split.
+    cohort
+        As it was cross-validated, with that trait alone.
+    """
+    labelled = cohort["trait_value"].notnull().any("trait").values
+    cohort = cohort.isel(sample=np.flatnonzero(labelled))
+    sizes = {(fold.repeat, fold.fold): len(fold.train) for fold in split.folds(cohort)}
+    return predictions.assign(
+        n_train=[sizes[key] for key in zip(predictions["repeat"], predictions["fold"], strict=True)]
+    )
 
 
 def identity_by_state(cohort: xr.Dataset) -> np.ndarray:

@@ -1,15 +1,17 @@
-"""The panels of rice, mouse and wheat against their files, read a second way."""
+"""The panels of rice, mouse, wheat and maize against their files, read a second way."""
 
 import bz2
 import csv
 import re
+import warnings
 from collections import Counter
 
 import numpy as np
 import pytest
+import rdata
 
 from gi_lib.cohorts import load_cohort
-from gi_lib.cohorts.panels import FILES, _copies, load_panel
+from gi_lib.cohorts.panels import FILES, MAIZE_TRAITS, _copies, load_panel
 from gi_lib.datasets.cohort import MISSING_DOSAGE, CohortError, save_cohort
 from gi_lib.encoding.markers import filter_markers
 
@@ -101,6 +103,44 @@ def test_wheat(load):
     assert set(np.unique(wheat["dosage"])) == {0, 2}
 
 
+def test_maize_hybrids_are_the_sum_of_their_parents(load, use_mirror):
+    maize = load("maize")
+    assert dict(maize.sizes) == {"sample": 685, "marker": 15_318, "trait": 7, "entity": 1_323}
+    assert len(np.unique(maize["mother"])) == 60
+    assert len(np.unique(maize["father"])) == 43
+    with use_mirror(*FILES["maize"]) as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        snps, expression, field = (rdata.read_rds(folder / name) for name in FILES["maize"])
+    # Markers were put in the order of the genome, those of unknown place last: compare what order leaves alone.
+    for number in (0, 300, 684):
+        hybrid = maize.isel(sample=number)
+        _, mother, father = str(hybrid["sample"].values).split("_")
+        assert (mother, father) == (hybrid["mother"].item(), hybrid["father"].item())
+        both = snps.sel(dim_0=mother) + snps.sel(dim_0=father)
+        assert Counter(both.values.tolist()) == Counter(hybrid["dosage"].values.tolist())
+        level = (expression.sel(dim_0=mother) + expression.sel(dim_0=father)) / 2
+        np.testing.assert_allclose(hybrid["entity_value"], level.sel(dim_1=maize["entity"].values))
+        rows = field[field["Genotype"] == hybrid["sample"].item()].set_index("Trait")["Value"]
+        for ours, theirs in MAIZE_TRAITS.items():
+            assert hybrid["trait_value"].sel(trait=theirs) == pytest.approx(rows[ours])
+    first = [name for name in snps["dim_1"].values.tolist() if name.startswith("PZE_101")]
+    on_first = maize["chromosome"].values == "1"
+    assert on_first.sum() == len(first)
+    positions = maize["position"].values[on_first]
+    assert (np.diff(positions) > 0).all()
+    name = f"PZE_101{positions[5]:06d}"
+    column = np.flatnonzero(on_first)[5]
+    both = sum(snps.sel(dim_0=maize[parent].values, dim_1=name).values for parent in ("mother", "father"))
+    assert np.array_equal(maize["dosage"].values[:, column], both)
+
+
+def test_shoot_branching_is_a_simulated_panel_of_any_seed():
+    one, other = load_panel("shoot-branching", seed=1), load_panel("shoot-branching", seed=2)
+    assert one.attrs["data_kind"] == "simulated"
+    assert one.sizes["sample"] == 1000
+    assert not np.array_equal(one["dosage"], other["dosage"])
+
+
 def test_copies_of_the_second_allele():
     kinds = np.array(["A/G", "G/G", "A/A", "C/C", "G/A", "T/C"])
     codes = np.array([[0, 3, 2], [1, 5, 2], [2, -1, 2], [4, 3, -1]])
@@ -118,7 +158,8 @@ def test_copies_of_the_second_allele():
 
 def test_a_panel_is_no_cohort_of_counts(load, tmp_path):
     with pytest.raises(
-        ValueError, match=r"panel is 'rise'; allowed are simulated, rice, mouse, wheat, or a folder"
+        ValueError,
+        match=r"panel is 'rise'; allowed are simulated, shoot-branching, rice, mouse, wheat, maize, or a folder",
     ):
         load_panel("rise")
     own = str(tmp_path / "own.zarr")

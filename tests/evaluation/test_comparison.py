@@ -15,6 +15,7 @@ from gi_lib.evaluation import (
     country_correlations,
     element_test,
     fold_scores,
+    interval_over_repeats,
     permutation_p,
     property_and_performance,
     resampled_interval,
@@ -518,3 +519,18 @@ def test_properties_that_cannot_be_correlated():
         property_and_performance(values * 0, scores)
     with pytest.raises(ValueError, match="level is 95"):
         property_and_performance(values, scores, level=95)
+
+
+def test_intervals_over_repeats_are_those_of_scipy():
+    random = np.random.default_rng(0)
+    table = pd.DataFrame({"model": ["a", "b"] * 6, "value": random.normal(size=12)})
+    found = interval_over_repeats(table, ["model"], "value", level=0.9).set_index("model")
+    for name in "ab":
+        values = table.loc[table["model"] == name, "value"]
+        low, high = stats.t.interval(0.9, 5, values.mean(), stats.sem(values))
+        np.testing.assert_allclose(
+            found.loc[name, ["estimate", "low", "high"]].astype(float), [values.mean(), low, high]
+        )
+        assert found.loc[name, "repeats"] == 6
+    alone = interval_over_repeats(table.head(2), ["model"], "value")
+    assert alone["low"].isna().all()

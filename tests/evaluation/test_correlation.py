@@ -5,10 +5,11 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import pearsonr
+from scipy.stats import pearsonr, spearmanr
 
 from gi_lib.evaluation import (
     MEAN_OVER_TRAITS,
+    as_ranks,
     correlation_differences,
     correlations,
     country_correlations,
@@ -382,3 +383,15 @@ def test_a_country_in_one_fold_keeps_its_correlation():
     table = example()
     before = country_correlations(table, 20)
     pd.testing.assert_frame_equal(country_correlations(within_folds(table), 20), before)
+
+
+def test_correlations_of_ranks_in_a_fold_are_those_of_spearman():
+    random = np.random.default_rng(3)
+    observed = random.normal(size=(60, 2)).round(1)  # with ties
+    table = table_of(observed, np.exp(observed) + random.normal(size=(60, 2)), [""] * 60)
+    table["fold"] = np.repeat(np.arange(3), 40)
+    ranked = as_ranks(table)
+    for (trait, fold), part in ranked.groupby(["trait", "fold"]):
+        mine = table[(table["trait"] == trait) & (table["fold"] == fold)]
+        expected = spearmanr(mine["observed"], mine["predicted"]).statistic
+        assert part["observed"].corr(part["predicted"]) == pytest.approx(expected)

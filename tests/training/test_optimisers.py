@@ -24,8 +24,11 @@ def gradient_step(weights, x, y) -> None:
     (torch.tanh(x @ weights) - y).square().mean((-2, -1)).sum().backward()
 
 
-def one_by_one(kind, active: torch.Tensor, dtype=torch.float32) -> torch.Tensor:
-    """PyTorch's steps, each fit alone and only where it is active; each rate is cut on the way."""
+def one_by_one(kind, active: torch.Tensor, dtype=torch.float32, l1: float = 0.0) -> torch.Tensor:
+    """PyTorch's steps, each fit alone and only where it is active; each rate is cut on the way.
+
+    PyTorch's rules have no L1 penalty; here it is part of the loss.
+    """
     start, features, labels = problem(dtype)
     finished = []
     for fit, rate in enumerate(RATES):
@@ -36,16 +39,18 @@ def one_by_one(kind, active: torch.Tensor, dtype=torch.float32) -> torch.Tensor:
                 optimiser.param_groups[0]["lr"] = rate / 3
             optimiser.zero_grad()
             gradient_step(weights, features[step, fit], labels[step, fit])
+            if l1:
+                (l1 * weights.abs().sum()).backward()
             if active[step, fit]:
                 optimiser.step()
         finished.append(weights.detach())
     return torch.stack(finished)
 
 
-def together(kind, active: torch.Tensor, dtype=torch.float32) -> torch.Tensor:
+def together(kind, active: torch.Tensor, dtype=torch.float32, l1: float = 0.0) -> torch.Tensor:
     start, features, labels = problem(dtype)
     weights, rates = nn.Parameter(start.clone()), torch.tensor(RATES, dtype=dtype)
-    optimiser = kind([weights], rates, weight_decay=0.02)
+    optimiser = kind([weights], rates, weight_decay=0.02, l1=l1)
     for step in range(N_STEPS):
         if step == 30:
             rates /= 3
@@ -61,6 +66,16 @@ def test_sixty_steps_at_three_rates_equal_those_of_pytorch(kind):
     theirs = one_by_one(KINDS[kind], everybody)
     torch.testing.assert_close(together(kind, everybody), theirs, rtol=1e-4, atol=1e-5)
     assert (theirs - problem()[0]).abs().min(dim=1).values.max() > 0.01  # they have gone somewhere
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_l1_penalty_equals_that_of_a_loss(kind, dtype):
+    everybody = torch.ones(N_STEPS, 3, dtype=dtype)
+    penalised = together(kind, everybody, dtype, l1=0.05)
+    theirs = one_by_one(KINDS[kind], everybody, dtype, l1=0.05)
+    torch.testing.assert_close(penalised, theirs, rtol=1e-4, atol=1e-5)
+    assert (penalised - together(kind, everybody, dtype)).abs().max() > 0.01
 
 
 @pytest.mark.parametrize("kind", KINDS)

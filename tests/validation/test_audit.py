@@ -8,9 +8,10 @@ import xarray as xr
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from gi_lib.datasets.simulate import simulate_shoot_branching
 from gi_lib.encoding.scaling import CountScaler, Flatten
-from gi_lib.models import CountryMean, map_neighbours, ridge
-from gi_lib.training import FrozenGalianaRegressor, GalianaRegressor, GPSNNRegressor, Held
+from gi_lib.models import CountryMean, ExpressionPrior, map_neighbours, ridge
+from gi_lib.training import BINNRegressor, FrozenGalianaRegressor, GalianaRegressor, GPSNNRegressor, Held
 from gi_lib.validation import CountryFolds, Fold, Model, RandomFolds, RegionFolds, find_leaks
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -138,3 +139,39 @@ def test_a_country_on_both_sides_is_found(cohort):
     regions = RegionFolds(3, n_regions=6)
     assert find_leaks(cohort, analysis, regions, group=regions.regions(cohort)) == []
     assert find_leaks(cohort, analysis, regions, group=country)
+
+
+# ------------------------------------------------------------------------------- priors of measured entities
+
+LEARNED = ExpressionPrior(markers_per_entity=3, fewest=3)
+QUICK_BINN = {"hidden": 4, "integrator": 4, "epochs": 3, "device": "cpu"}
+
+
+@pytest.fixture
+def plants() -> xr.Dataset:
+    return simulate_shoot_branching(n_samples=60, seed=1)
+
+
+@pytest.mark.parametrize("weight", [0.0, 1.0])
+def test_a_prior_learned_inside_the_training_part_passes(plants, weight):
+    model = Model("BINN", BINNRegressor(LEARNED, weight, **QUICK_BINN), "calls")
+    assert find_leaks(plants, lambda raw: (raw, model), SPLIT) == []
+
+
+def test_a_prior_learned_from_all_accessions_is_found(plants):
+    def prepare(raw):
+        edges = LEARNED.edges(
+            raw["dosage"].values.astype(float), raw["trait_value"].values, raw["entity_value"].values
+        )
+        return raw, Model("BINN", BINNRegressor(edges, **QUICK_BINN), "calls")
+
+    found = find_leaks(plants, prepare, SPLIT)
+    assert "The predictions depend on the labels of the accessions to be predicted." in found
+    assert "The predictions depend on the measured entities of the accessions to be predicted." in found
+
+
+def test_a_ridge_on_the_expression_of_those_to_be_predicted_is_found(plants):
+    model = Model("ridge on expression", ridge(), "entities")
+    assert find_leaks(plants, lambda raw: (raw, model), SPLIT) == [
+        "The predictions depend on the measured entities of the accessions to be predicted."
+    ]

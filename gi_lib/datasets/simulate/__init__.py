@@ -10,11 +10,14 @@ of their own: some 15 % of the variance of genetic values lies between countries
 genomes alike, of which 2 to 6 % are chance (see ``truth_genetic_country_share``). `scatter_countries`, applied
 to the genomes before traits are added, takes that away, in part or wholly. The option ``country_share`` of
 `simulate_traits` adds effects of the country that no gene causes: 0 is none, 0.8 very strong.
+
+`simulate_shoot_branching` is another world: plants with four hormones, for networks that know about them.
 """
 
 import xarray as xr
 
 from gi_lib.datasets.simulate.genomes import SCALES, Size, simulate_genomes
+from gi_lib.datasets.simulate.shoot_branching import simulate_shoot_branching
 from gi_lib.datasets.simulate.source_task import simulate_source_traits
 from gi_lib.datasets.simulate.traits import (
     ELEMENTS,
@@ -50,6 +53,7 @@ __all__ = [
     "scatter_countries",
     "simulate_cohort",
     "simulate_genomes",
+    "simulate_shoot_branching",
     "simulate_source_traits",
     "simulate_traits",
     "trait_names",
