@@ -45,6 +45,7 @@ bench: $(SETUP) ## time and compare encoder, sparse layer and training; needs 3 
 	@$(RUN) benchmarks/training_step.py
 	@$(RUN) benchmarks/training.py
 	@$(RUN) benchmarks/neural_lasso.py
+	@$(RUN) benchmarks/binn.py
 	@command -v Rscript >/dev/null && $(RUN) benchmarks/gibbs.py || echo "no R: benchmarks/gibbs.py left out"
 
 sync: $(SETUP) ## write the paired notebooks/NAME.ipynb of every text notebook

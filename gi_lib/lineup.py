@@ -208,12 +208,14 @@ def binn_models(
         In the network, at least about; the dense network has as many parameters as a BINN with so many entities.
     entity_weight
         λ of BINN-soft.
-    hidden, epochs, device
+    hidden
+        Width of the networks of the entities, and of the integrator.
+    epochs, device
         See `gi_lib.training.BINNRegressor`.
     with_expression
         Include a ridge regression on measured entities, which accessions to be predicted do not have in practice.
     """
-    shared = {"hidden": hidden, "epochs": epochs, "device": device}
+    shared = {"hidden": hidden, "integrator": hidden, "epochs": epochs, "device": device}
     edges_per_entity = getattr(prior, "markers_per_entity", None) or len(prior) / prior.n_targets
     size = n_entities * (hidden * (edges_per_entity + 2) + 1) + hidden * (n_entities + 2) + 1
     dense = DenseNetworkRegressor(width_for(int(size), n_markers), epochs=epochs, device=device)
@@ -232,6 +234,64 @@ def binn_models(
     if with_expression:
         models.append(Model("ridge on expression", ridge(), "entities"))
     return models
+
+
+def suitable_models(
+    cohort: xr.Dataset,
+    layers: tuple[Edges, ...] | None = None,
+    prior: Edges | ExpressionPrior | None = None,
+    *,
+    epochs: int = 50,
+    n_iterations: int = 10_000,
+    burn_in: int = 3_000,
+    inner_folds: int = 5,
+    hidden: int = 128,
+    device: str = "auto",
+) -> dict[str, list[Model]]:
+    """Every model of the book that can read a cohort, each once, by the paper that it comes from.
+
+    Parameters
+    ----------
+    cohort
+        What it has decides: counts, dosages, measured entities, places.
+    layers
+        From its genes to pathways, for BMSNN; without them it is left out.
+    prior
+        From its markers to entities, or what learns it; without it BINN is left out.
+    epochs
+        Of Galiana and BMSNN.
+    n_iterations, burn_in, inner_folds
+        See `panel_models`.
+    hidden, device
+        See `binn_models`.
+    """
+    found: dict[str, list[Model]] = {
+        "Raimondi et al. 2024": [],
+        "Mathew et al. 2022": [],
+        "arXiv 2510.14970": [],
+    }
+    if "counts" in cohort:
+        kept = ("Galiana", "transf50") + (("BMSNN50",) if layers else ())
+        networks = published_models(cohort, layers or (), epochs=epochs, source_epochs=epochs, device=device)
+        found["Raimondi et al. 2024"] = [model for model in networks if model.name in kept]
+        controls = [model for model in baselines(cohort) if model.name == "ridge on counts"]
+        found["left out by the papers"] = controls
+    if "dosage" in cohort:
+        known = panel_models(
+            n_iterations=n_iterations, burn_in=burn_in, inner_folds=inner_folds, device=device
+        )
+        by_name = {model.name: model for model in known["quick"] + known["slow"]}
+        ours = ("RKHS", "gradient boosting", "lasso")
+        found["Mathew et al. 2022"] = [model for name, model in by_name.items() if name not in ours]
+        found.setdefault("left out by the papers", []).extend(by_name[name] for name in ours)
+    if prior is not None:
+        n_entities = prior.n_targets if isinstance(prior, Edges) else 100
+        networks = binn_models(
+            prior, cohort.sizes["marker"], n_entities=n_entities, hidden=hidden, device=device
+        )
+        kept = ("BINN-MSE", "BINN-soft", "dense network")
+        found["arXiv 2510.14970"] = [model for model in networks if model.name in kept]
+    return {paper: models for paper, models in found.items() if models}
 
 
 def by_tissue(traits: Sequence[str]) -> dict[str, list[str]]:

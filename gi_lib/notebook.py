@@ -355,7 +355,8 @@ def describe(cohort: xr.Dataset) -> str:
         if "counts" in cohort
         else f"{sizes['marker']:,} markers"
     )
-    return f"{genomes}; {sizes['trait']} traits. {cohort.attrs['source']}"
+    traits = "1 trait" if sizes["trait"] == 1 else f"{sizes['trait']} traits"
+    return f"{genomes}; {traits}. {cohort.attrs['source']}"
 
 
 def show(table: pd.DataFrame) -> HTML:

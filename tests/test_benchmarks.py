@@ -18,6 +18,8 @@ COLUMNS = {
               "bglr_accuracy", "ours_accuracy", "bglr_residual_variance", "ours_residual_variance",
               "apart_in_errors"],
     "neural_lasso-cpu": ["lines", "form", "fits", "ms_per_fit", "ratio", "device"],
+    "binn": ["size", "way", "epoch_seconds", "relative_error", "ratio"],
+    "eqtl_scan": ["way", "pairs_per_second", "ratio", "largest_difference_of_p"],
     "agreement": ["annotator", "ours", "theirs", "pairs"],
     "disagreements": ["annotator", "cause", "explanation", "pairs"],
 }  # fmt: skip
@@ -44,6 +46,22 @@ def test_the_gibbs_samplers_say_what_bglr_says():
     table = pd.read_csv(FOLDER / "gibbs.csv")
     assert (table["same_predictions"] > 0.98).all()
     assert (table["apart_in_errors"].abs() < 3).all()
+
+
+def test_the_scan_says_what_statsmodels_says():
+    table = pd.read_csv(FOLDER / "eqtl_scan.csv")
+    assert table["largest_difference_of_p"].max() < 1e-8
+    rate = table["pairs_per_second"]
+    assert table["ratio"].tolist() == pytest.approx((rate / rate.iloc[-1]).tolist(), rel=0.01)
+
+
+def test_networks_of_entities_agree_however_they_are_computed():
+    table = pd.read_csv(FOLDER / "binn.csv")
+    assert table["relative_error"].max() < 1e-4
+    for _, part in table.groupby("size"):
+        seconds = part.set_index("way")["epoch_seconds"]
+        expected = seconds / seconds["batched (gi_lib)"]
+        assert part["ratio"].tolist() == pytest.approx(expected.tolist(), rel=0.01)
 
 
 def test_every_disagreement_has_a_cause():

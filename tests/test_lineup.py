@@ -6,12 +6,13 @@ import xarray as xr
 from sklearn.pipeline import make_pipeline
 
 from gi_lib.cohorts import load_cohort
-from gi_lib.cohorts.panels import FILES, TABLE_1, load_panel, one_trait
+from gi_lib.cohorts.panels import FILES, TABLE_1, load_panel, one_gene_per_marker, one_trait
 from gi_lib.datasets.cohort import MISSING_DOSAGE, validate_cohort
+from gi_lib.datasets.simulate.shoot_branching import signal_edges, simulate_shoot_branching
 from gi_lib.encoding.markers import DosageImputer, filter_markers
 from gi_lib.evaluation import fold_scores
-from gi_lib.lineup import panel_models
-from gi_lib.models import ElasticNet
+from gi_lib.lineup import binn_models, panel_models, suitable_models
+from gi_lib.models import BINN, DenseNetwork, ElasticNet, count_parameters
 from gi_lib.validation import Model, RandomFolds, cross_validate
 from gi_lib.validation.cross_validation import seeded
 from gi_lib.validation.splits import Fold
@@ -74,6 +75,53 @@ def test_names_are_unique_and_quick_ones_come_first():
     names = [model.name for model in EVERY]
     assert len(set(names)) == len(names) == 10
     assert names[:3] == ["NeuralLasso", "NeuralLasso as coded", "GBLUP"]
+
+
+def test_every_model_that_suits_a_cohort_can_read_it():
+    plants = one_gene_per_marker(simulate_shoot_branching(n_samples=60, seed=1))
+    edges = signal_edges(plants)
+    assert plants["gene"].values.tolist() == edges.source_names.tolist()
+    assert np.array_equal(plants["counts"].values[:, :, 0], plants["dosage"].values)
+    quick = {"epochs": 1, "n_iterations": 30, "burn_in": 5, "inner_folds": 2, "hidden": 4, "device": "cpu"}
+    suitable = suitable_models(plants, (edges,), edges, **quick)
+    names = [model.name for models in suitable.values() for model in models]
+    assert len(set(names)) == len(names)
+    assert {
+        "Galiana",
+        "BMSNN50",
+        "NeuralLasso",
+        "GBLUP",
+        "BayesB",
+        "BINN-soft",
+        "dense network",
+        "RKHS",
+    } <= set(names)
+    everybody = [model for models in suitable.values() for model in models if "NeuralLasso" not in model.name]
+    table = cross_validate(plants, everybody, OneFold(), cached=False)  # NeuralLasso is tested above
+    assert table.groupby("model")["predicted"].count().tolist() == [10] * len(everybody)
+    assert table["predicted"].notna().all()
+
+
+def test_models_are_left_out_where_a_cohort_lacks_what_they_read():
+    suitable = suitable_models(made_panel())
+    assert set(suitable) == {"Mathew et al. 2022", "left out by the papers"}
+    names = {model.name for models in suitable.values() for model in models}
+    assert {"GBLUP", "gradient boosting"} <= names
+    assert not {"Galiana", "BMSNN50", "BINN-MSE", "ridge on counts"} & names
+
+
+@pytest.mark.parametrize(("hidden", "n_markers"), [(16, 40), (128, 500)])
+def test_the_dense_network_is_about_as_large_as_binn(hidden, n_markers):
+    plants = simulate_shoot_branching(n_samples=40, n_neutral=n_markers - 40, seed=1)
+    edges = signal_edges(plants)
+    models = {
+        model.name: model.estimator for model in binn_models(edges, n_markers, n_entities=4, hidden=hidden)
+    }
+    ours = count_parameters(BINN(edges, hidden=hidden, integrator=hidden))
+    dense = count_parameters(DenseNetwork(n_markers, hidden=models["dense network"].hidden))
+    next_one = count_parameters(DenseNetwork(n_markers, hidden=models["dense network"].hidden + 1))
+    assert dense <= ours < next_one
+    assert models["BINN-MSE"].integrator == hidden
 
 
 def test_parts_of_a_pipeline_get_the_seed_of_the_fold():

@@ -54,6 +54,7 @@ SMALLEST = {
         "weights": [1.0],
         "shares": [1.0],
     },
+    "three-papers": {"cohorts": ["shoot-branching", "simulated"], "n_markers": 60, "hidden": 4},
     "binn-maize": {"panel": "shoot-branching", "n_markers": 0, "traits": [], "n_splits": 3},
 }  # where these numbers cost little, or others do not fit
 

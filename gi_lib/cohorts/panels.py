@@ -91,6 +91,26 @@ def one_trait(panel: xr.Dataset, trait: str) -> xr.Dataset:
     return alone.isel(sample=np.flatnonzero(alone["trait_value"].notnull().any("trait")))
 
 
+def one_gene_per_marker(panel: xr.Dataset) -> xr.Dataset:
+    """A panel as a cohort with counts, so that networks of genes can read it: each marker is a gene of its own.
+
+    The dosage counts as the number of variants of one type; a missing one counts as none. Genes are named by chromosome
+    and place in the order of the markers, as `gi_lib.datasets.simulate.shoot_branching.signal_edges` does.
+    """
+    dosage = panel["dosage"].values
+    counts = np.where(dosage == MISSING_DOSAGE, 0, dosage).astype(np.uint8)[:, :, None]
+    genes = np.array([f"{name}:{i}" for i, name in enumerate(panel["chromosome"].values)])
+    return validate_cohort(
+        panel.assign(counts=(("sample", "gene", "variant_type"), counts)).assign_coords(
+            gene=genes,
+            variant_type=["nonsynonymous"],
+            gene_chromosome=("gene", panel["chromosome"].values),
+            gene_start=("gene", panel["position"].values),
+            gene_end=("gene", panel["position"].values),
+        )
+    )
+
+
 def load_panel(name: str, scale: str = "demo", seed: int = 1) -> xr.Dataset:
     """Load a panel, made at the first call and kept as Zarr in the cache.
 
@@ -139,7 +159,12 @@ def resolve_panel(name: str = "auto", real: str = "rice", stand_in: str = "simul
     """The panel that ``auto`` stands for: the real one if its files can be had, else a simulated one."""
     if name != "auto":
         return name
-    return real if is_available(*FILES[real]) else stand_in
+    return real if is_panel_available(real) else stand_in
+
+
+def is_panel_available(name: str) -> bool:
+    """Whether a panel's files can be had; simulated ones have none."""
+    return is_available(*FILES.get(name, ()))
 
 
 def rice() -> xr.Dataset:
