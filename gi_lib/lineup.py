@@ -189,7 +189,7 @@ def binn_models(
     prior: Edges | ExpressionPrior,
     n_markers: int,
     *,
-    n_entities: int,
+    n_entities: int = 100,
     entity_weight: float = 1.0,
     hidden: int = 128,
     epochs: int = 300,
@@ -205,7 +205,8 @@ def binn_models(
     n_markers
         Of the panel.
     n_entities
-        In the network, at least about; the dense network has as many parameters as a BINN with so many entities.
+        About so many a prior will learn: the dense network has as many parameters as a BINN with these. Of known
+        edges their number counts.
     entity_weight
         λ of BINN-soft.
     hidden
@@ -216,9 +217,12 @@ def binn_models(
         Include a ridge regression on measured entities, which accessions to be predicted do not have in practice.
     """
     shared = {"hidden": hidden, "integrator": hidden, "epochs": epochs, "device": device}
-    edges_per_entity = getattr(prior, "markers_per_entity", None) or len(prior) / prior.n_targets
-    size = n_entities * (hidden * (edges_per_entity + 2) + 1) + hidden * (n_entities + 2) + 1
-    dense = DenseNetworkRegressor(width_for(int(size), n_markers), epochs=epochs, device=device)
+    if isinstance(prior, Edges):
+        n_entities, n_edges = prior.n_targets, len(prior)
+    else:
+        n_edges = n_entities * prior.markers_per_entity
+    n_parameters = hidden * (n_edges + 3 * n_entities + 2) + n_entities + 1  # of a BINN
+    dense = DenseNetworkRegressor(width_for(n_parameters, n_markers), epochs=epochs, device=device)
     models = [
         Model("BINN-MSE", BINNRegressor(prior, **shared), "calls"),
         Model("BINN-soft", BINNRegressor(prior, entity_weight, **shared), "calls"),
@@ -285,10 +289,7 @@ def suitable_models(
         found["Mathew et al. 2022"] = [model for name, model in by_name.items() if name not in ours]
         found.setdefault("left out by the papers", []).extend(by_name[name] for name in ours)
     if prior is not None:
-        n_entities = prior.n_targets if isinstance(prior, Edges) else 100
-        networks = binn_models(
-            prior, cohort.sizes["marker"], n_entities=n_entities, hidden=hidden, device=device
-        )
+        networks = binn_models(prior, cohort.sizes["marker"], hidden=hidden, device=device)
         kept = ("BINN-MSE", "BINN-soft", "dense network")
         found["arXiv 2510.14970"] = [model for model in networks if model.name in kept]
     return {paper: models for paper, models in found.items() if models}

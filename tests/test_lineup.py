@@ -114,9 +114,7 @@ def test_models_are_left_out_where_a_cohort_lacks_what_they_read():
 def test_the_dense_network_is_about_as_large_as_binn(hidden, n_markers):
     plants = simulate_shoot_branching(n_samples=40, n_neutral=n_markers - 40, seed=1)
     edges = signal_edges(plants)
-    models = {
-        model.name: model.estimator for model in binn_models(edges, n_markers, n_entities=4, hidden=hidden)
-    }
+    models = {model.name: model.estimator for model in binn_models(edges, n_markers, hidden=hidden)}
     ours = count_parameters(BINN(edges, hidden=hidden, integrator=hidden))
     dense = count_parameters(DenseNetwork(n_markers, hidden=models["dense network"].hidden))
     next_one = count_parameters(DenseNetwork(n_markers, hidden=models["dense network"].hidden + 1))

@@ -75,6 +75,18 @@ sex, and a much higher one on the *raw weight*.
 """
 
 
+MAIZE_TRAITS = {
+    "GTM": "dry_matter_yield",
+    "GTS": "dry_matter_content",
+    "ADL": "lignin",
+    "FETT": "fat",
+    "RPR": "protein",
+    "STA": "starch",
+    "XZ": "sugar",
+}
+"""Our names for the traits of the file, whose German abbreviations its repository does not explain."""
+
+
 def one_trait(panel: xr.Dataset, trait: str) -> xr.Dataset:
     """The panel with one trait and the samples that have a label of it.
 
@@ -289,17 +301,6 @@ def maize() -> xr.Dataset:
         )
     )
 
-
-MAIZE_TRAITS = {
-    "GTM": "dry_matter_yield",
-    "GTS": "dry_matter_content",
-    "ADL": "lignin",
-    "FETT": "fat",
-    "RPR": "protein",
-    "STA": "starch",
-    "XZ": "sugar",
-}
-"""Our names for the traits of the file, whose German abbreviations its repository does not explain."""
 
 _READERS = {"rice": rice, "mouse": mouse, "wheat": wheat, "maize": maize}
 

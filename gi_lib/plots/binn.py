@@ -38,32 +38,6 @@ def responses(
     return fig
 
 
-def dots(table: pd.DataFrame, group: str, order: Sequence[str], label: str) -> Figure:
-    """Estimates with intervals, one panel for each group.
-
-    Parameters
-    ----------
-    table
-        Columns `group`, ``model``, ``estimate``, ``low``, ``high``.
-    order
-        Models from top to bottom.
-    label
-        Of the horizontal axis.
-    """
-    groups = list(table[group].drop_duplicates())
-    fig, axes = plt.subplots(
-        1, len(groups), figsize=(2.4 + 2.6 * len(groups), 0.3 * len(order) + 1.1), sharey=True, squeeze=False
-    )
-    places = np.arange(len(order))
-    for ax, name in zip(axes[0], groups, strict=True):
-        mine = table[table[group] == name].set_index("model").reindex(order)
-        ax.hlines(places, mine["low"], mine["high"], color=INK, linewidth=2)
-        ax.plot(mine["estimate"], places, "o", color=INK)
-        ax.set(title=name, xlabel=label, yticks=places, yticklabels=order)
-    axes[0, 0].invert_yaxis()
-    return fig
-
-
 def latents_and_levels(latents: np.ndarray, levels: np.ndarray, names: Sequence[str]) -> Figure:
     """Each latent against what it stands for, both (sample, entity); a latent may run the other way round."""
     fig, axes = plt.subplots(1, len(names), figsize=(2.2 * len(names), 2.6))

@@ -11,21 +11,29 @@ from matplotlib.figure import Figure
 from gi_lib.plots.style import SCORE_COLOURS
 
 
-def published_and_measured(scores: pd.DataFrame, published: pd.DataFrame, order: Sequence[str]) -> Figure:
-    """Correlation of each model with its interval, one panel per trait, and what the paper has.
+def model_dots(
+    scores: pd.DataFrame,
+    order: Sequence[str],
+    published: pd.DataFrame | None = None,
+    group: str = "trait",
+    label: str = "Pearson correlation",
+) -> Figure:
+    """Score of each model with its interval, one panel per trait or another group, and what the paper has.
 
     Parameters
     ----------
     scores
-        Columns ``trait``, ``model``, ``estimate``, ``low``, ``high``.
-    published
-        Columns ``trait``, ``model``, ``estimate``; models without a row have no mark.
+        Columns `group`, ``model``, ``estimate``, ``low``, ``high``.
     order
         Names of the models from top to bottom.
+    published
+        Columns `group`, ``model``, ``estimate``; models without a row have no mark.
+    group, label
+        Column that makes the panels, and name of the horizontal axis.
     """
-    traits = list(scores["trait"].drop_duplicates())
-    n_columns = min(3, len(traits))
-    n_rows = -(-len(traits) // n_columns)
+    groups = list(scores[group].drop_duplicates())
+    n_columns = min(3, len(groups))
+    n_rows = -(-len(groups) // n_columns)
     fig, axes = plt.subplots(
         n_rows,
         n_columns,
@@ -34,19 +42,22 @@ def published_and_measured(scores: pd.DataFrame, published: pd.DataFrame, order:
         squeeze=False,
     )
     places = np.arange(len(order))
-    for ax, trait in zip(axes.flat, traits, strict=False):
-        ours = scores[scores["trait"] == trait].set_index("model").reindex(order)
-        theirs = published[published["trait"] == trait].set_index("model")["estimate"].reindex(order)
-        ax.hlines(places, ours["low"], ours["high"], color=SCORE_COLOURS["within country"], linewidth=2)
-        ax.plot(ours["estimate"], places, "o", color=SCORE_COLOURS["within country"], label="measured here")
-        ax.plot(theirs, places, "x", color="black", markeredgewidth=1.6, label="paper")
-        ax.set(title=trait, yticks=places, yticklabels=order)
-    for ax in axes.flat[len(traits) :]:
+    colour = SCORE_COLOURS["within country"]
+    for ax, name in zip(axes.flat, groups, strict=False):
+        ours = scores[scores[group] == name].set_index("model").reindex(order)
+        ax.hlines(places, ours["low"], ours["high"], color=colour, linewidth=2)
+        ax.plot(ours["estimate"], places, "o", color=colour, label="measured here")
+        if published is not None:
+            theirs = published[published[group] == name].set_index("model")["estimate"].reindex(order)
+            ax.plot(theirs, places, "x", color="black", markeredgewidth=1.6, label="paper")
+        ax.set(title=name, yticks=places, yticklabels=order)
+    for ax in axes.flat[len(groups) :]:
         ax.set_visible(False)
     for ax in axes[-1]:
-        ax.set_xlabel("Pearson correlation")
+        ax.set_xlabel(label)
     axes[0, 0].invert_yaxis()
-    axes[0, min(n_columns, len(traits)) - 1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    if published is not None:
+        axes[0, n_columns - 1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return fig
 
 

@@ -63,15 +63,11 @@ class ControlPrior(BaseEstimator):
                 raise ValueError(
                     "Known edges are not learned from measurements; use how 'rewired' or 'random'."
                 )
-            if entities is not None:
-                entities = np.random.default_rng(self.seed).permutation(entities)
-            return prior_edges(self.prior, dosage, y, entities)
+            return prior_edges(self.prior, dosage, y, np.random.default_rng(self.seed).permutation(entities))
         edges = prior_edges(self.prior, dosage, y, entities)
-        return (
-            rewire(edges, self.share, self.seed)
-            if self.how == "rewired"
-            else random_pathways(edges, self.seed)
-        )
+        if self.how == "random":
+            return random_pathways(edges, self.seed)
+        return rewire(edges, self.share, self.seed)
 
 
 def is_learned(prior: Edges | ExpressionPrior | ControlPrior) -> bool:
@@ -102,12 +98,12 @@ def prior_edges(
                 f"The prior has edges from {prior.n_sources} markers, but there are {dosage.shape[1]}."
             )
         return prior
-    if is_learned(prior) and entities is None:
-        raise ValueError("The prior is learned from measured entities; fit needs them, as `entities`.")
     if not is_learned(prior):
         return prior.edges(dosage, y, entities)
+    if entities is None:
+        raise ValueError("The prior is learned from measured entities; fit needs them, as `entities`.")
     digest = hashlib.sha256(f"{type(prior).__name__}{prior.get_params()}".encode())
-    for values in (dosage, y) if entities is None else (dosage, y, entities):
+    for values in (dosage, y, entities):
         digest.update(f"{values.dtype}{values.shape}".encode() + np.ascontiguousarray(values).tobytes())
     key = digest.hexdigest()
     if key not in _LEARNED:
@@ -170,6 +166,7 @@ class _MarkerNetwork(Regressor):
 
     def __init__(
         self,
+        hidden: int = 64,
         epochs: int = 300,
         batch_size: int = 32,
         learning_rate: float = 3e-3,
@@ -183,6 +180,7 @@ class _MarkerNetwork(Regressor):
         progress: bool = False,
     ):
         super().__init__(epochs, batch_size, learning_rate, weight_decay, optimiser, seed, device, progress)
+        self.hidden = hidden
         self.l1 = l1
         self.stop_after = stop_after
         self.held_out = held_out
@@ -226,36 +224,6 @@ class DenseNetworkRegressor(_MarkerNetwork):
     epochs, batch_size, learning_rate, weight_decay, l1, stop_after, held_out, optimiser, seed, device, progress
         As `BINNRegressor`.
     """
-
-    def __init__(
-        self,
-        hidden: int = 64,
-        epochs: int = 300,
-        batch_size: int = 32,
-        learning_rate: float = 3e-3,
-        weight_decay: float = 1e-5,
-        l1: float = 1e-5,
-        stop_after: int = 20,
-        held_out: float = 0.15,
-        optimiser: str = "adam",
-        seed: int = 0,
-        device: str = "auto",
-        progress: bool = False,
-    ):
-        super().__init__(
-            epochs,
-            batch_size,
-            learning_rate,
-            weight_decay,
-            l1,
-            stop_after,
-            held_out,
-            optimiser,
-            seed,
-            device,
-            progress,
-        )
-        self.hidden = hidden
 
     def _build(self, X: np.ndarray, n_outputs: int) -> nn.Module:
         return DenseNetwork(X.shape[1], n_outputs, self.hidden)
@@ -314,6 +282,7 @@ class BINNRegressor(_MarkerNetwork):
         progress: bool = False,
     ):
         super().__init__(
+            hidden,
             epochs,
             batch_size,
             learning_rate,
@@ -328,7 +297,6 @@ class BINNRegressor(_MarkerNetwork):
         )
         self.prior = prior
         self.entity_weight = entity_weight
-        self.hidden = hidden
         self.integrator = integrator
 
     def fit(
@@ -361,8 +329,7 @@ class BINNRegressor(_MarkerNetwork):
             raise ValueError(f"entity_weight is {self.entity_weight}; it must be at least 0 and finite.")
         if self.entity_weight and entities is None:
             raise ValueError("With entity_weight above 0, fit needs measured entities, as `entities`.")
-        self._fit_inputs(X, samples)
-        filled = self.imputer_.transform(X.dosage[samples])
+        filled = DosageImputer().fit_transform(X.dosage[samples])
         self.edges_ = prior_edges(self.prior, filled, np.asarray(y, np.float64), entities)
         if is_learned(self.prior):
             self.entities_ = self.edges_.target_names.astype(np.int64)

@@ -18,9 +18,9 @@ from gi_lib.training.stacked import restack, stack, unstack
 OPTIMISERS = {"rmsprop": RMSprop, "adam": Adam}
 DEVICES = ("auto", "cpu", "cuda")
 AT_ONCE = {"cpu": 10, "cuda": 64}
-"""How many networks are stacked at most, by device;"""
+"""How many networks are stacked at most, by device."""
 SMALL = 300_000
-"""more, if they have fewer weights together: what a step of small networks takes is calls, not arithmetic."""
+"""Small networks are stacked until they have so many weights: their steps take calls, not arithmetic."""
 
 
 def resolve_device(device: str = "auto") -> torch.device:

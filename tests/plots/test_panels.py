@@ -22,7 +22,7 @@ def points(ax, marker: str) -> list[float]:
 
 def test_dots_are_measured_and_crosses_published():
     published = pd.DataFrame({"trait": ["b"], "model": ["lasso"], "estimate": [0.55]})
-    fig = panels.published_and_measured(scores(), published, ["lasso", "GBLUP"])
+    fig = panels.model_dots(scores(), ["lasso", "GBLUP"], published)
     first, second = fig.axes[:2]
     assert points(first, "o") == pytest.approx([0.3, 0.0])
     assert points(second, "o") == pytest.approx([0.4, 0.1])
@@ -32,9 +32,13 @@ def test_dots_are_measured_and_crosses_published():
 @pytest.mark.parametrize("n_traits", [1, 3, 4, 6])
 def test_there_is_a_panel_for_each_trait(n_traits):
     table = scores([f"trait {i}" for i in range(n_traits)])
-    published = pd.DataFrame(columns=["trait", "model", "estimate"])
-    fig = panels.published_and_measured(table, published, ["GBLUP", "lasso"])
-    assert [ax.get_title() for ax in fig.axes if ax.get_visible()] == [f"trait {i}" for i in range(n_traits)]
+    fig = panels.model_dots(
+        table.rename(columns={"trait": "world"}), ["GBLUP", "lasso"], group="world", label="error"
+    )
+    shown = [ax for ax in fig.axes if ax.get_visible()]
+    assert [ax.get_title() for ax in shown] == [f"trait {i}" for i in range(n_traits)]
+    assert shown[-1].get_xlabel() == "error"
+    assert points(shown[0], "x") == []
 
 
 def test_traits_stand_in_the_order_of_the_first_model():
