@@ -72,21 +72,22 @@ def encode_genes(
     Tensor of shape (fit, batch, gene)
         Differentiable in the parameters, not in the counts.
     """
-    genes = _Fused.apply(batch, weight, bias, gamma, beta, out_weight.squeeze(1))
-    return genes + out_bias[:, :, None]
+    return _Fused.apply(batch, out_bias, weight, bias, gamma, beta, out_weight.squeeze(1))
 
 
 class _Fused(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, batch: CountBatch, *parameters: Tensor) -> Tensor:
+    def forward(ctx, batch: CountBatch, out_bias: Tensor, *parameters: Tensor) -> Tensor:
         ctx.batch = batch
         ctx.save_for_backward(*parameters)
-        return _kernels(batch.counts).forward(batch, *parameters)
+        return _kernels(batch.counts).forward(batch, *parameters).add_(out_bias[:, :, None])
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        gradients = _kernels(ctx.batch.counts).backward(ctx.batch, gradient.contiguous(), *ctx.saved_tensors)
-        return (None, *gradients)
+        gradient = gradient.contiguous()
+        kernels = _kernels(ctx.batch.counts)
+        gradients = kernels.backward(ctx.batch, gradient, *ctx.saved_tensors)
+        return (None, kernels.sum_of_genes(gradient), *gradients)
 
 
 def _kernels(counts: Tensor):
@@ -111,7 +112,51 @@ def wide_linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """
     if x.device.type == "cuda" and x.shape[1] <= 16 and x.shape[2] >= 2048 and weight.shape[1] <= 128:
         return _Wide.apply(x, weight) + bias[:, None]
+    if x.is_cpu:
+        return _Reproducible.apply(x, weight, bias)
     return torch.baddbmm(bias[:, None], x, weight.transpose(1, 2))
+
+
+class _Reproducible(torch.autograd.Function):
+    """On the CPU: the last bits of a fit depend neither on the cores nor on whether it is trained among others.
+
+    BLAS adds up a product that stands alone in another order if it is one of a matrix and a vector, or if there are
+    threads to cut it into parts; PyTorch adds up rows in an order that depends on where in memory they are.
+    """
+
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return _product(x, weight.transpose(1, 2)).add_(bias[:, None])
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        gradient = gradient.contiguous()
+        of_x = _product(gradient, weight) if ctx.needs_input_grad[0] else None
+        of_weight = _product(gradient.transpose(1, 2), x) if ctx.needs_input_grad[1] else None
+        return of_x, of_weight, torch.from_numpy(gradient.numpy().sum(axis=1))
+
+
+def _product(left: Tensor, right: Tensor) -> Tensor:
+    """A batched product; one that stands alone is computed on one thread, and twice if a factor is a vector."""
+    n_fits = len(left)
+    if 1 in (left.shape[1], right.shape[2]):
+        if n_fits == 1:
+            left, right = left.expand(2, -1, -1), right.expand(2, -1, -1)
+        # How a matrix of one row or column is laid out can be told in two ways, and BLAS listens.
+        left, right = (
+            factor.clone(memory_format=torch.contiguous_format) if 1 in factor.shape[1:] else factor
+            for factor in (left, right)
+        )
+    if n_fits > 1:
+        return torch.bmm(left, right)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return torch.bmm(left, right)[:1]
+    finally:
+        torch.set_num_threads(threads)
 
 
 class _Wide(torch.autograd.Function):

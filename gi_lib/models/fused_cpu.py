@@ -39,6 +39,13 @@ def backward(batch, gradient: Tensor, weight: Tensor, bias, gamma, beta, out_wei
     return tuple(from_numpy(np.ascontiguousarray(gradient)) for gradient in gradients)
 
 
+def sum_of_genes(gradient: Tensor) -> Tensor:
+    """Sum of (fit, batch, gene) over the genes of each fit, (fit, 1), in one order whatever zeros follow the last."""
+    flat = gradient.flatten(1).numpy()
+    blocks = np.pad(flat, ((0, 0), (0, -flat.shape[1] % WIDTH))).reshape(len(flat), -1, WIDTH)
+    return from_numpy(blocks.sum(axis=1).sum(axis=1, keepdims=True))
+
+
 def _arrays(batch, weight: Tensor, bias: Tensor, *vectors: Tensor) -> tuple[np.ndarray | bool, ...]:
     """What both kernels read."""
     # As many threads as PyTorch has: beside other work both must know that there is one core.

@@ -54,6 +54,11 @@ def backward(batch, gradient: Tensor, weight: Tensor, bias, gamma, beta, out_wei
     return gradients
 
 
+def sum_of_genes(gradient: Tensor) -> Tensor:
+    """Sum of (fit, batch, gene) over the genes of each fit, (fit, 1)."""
+    return gradient.flatten(1).sum(1, keepdim=True)
+
+
 def _shares(batch) -> tuple[int, int]:
     """Programs for each fit, and how many tiles each takes."""
     n_fits, n_batch = batch.sample.shape

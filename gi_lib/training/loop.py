@@ -60,6 +60,12 @@ class Schedule:
     l1: float = 0.0
     stop_after: int | None = None
 
+    @property
+    def in_common(self) -> tuple:
+        """What networks that are trained at once share; the rest each may have for itself."""
+        stops = self.stop_after is not None
+        return self.epochs, self.batch_size, self.optimiser, self.weight_decay, self.l1, stops
+
     def __post_init__(self):
         for name in ("epochs", "batch_size", "learning_rate", "patience", "stop_after"):
             value = getattr(self, name)
@@ -135,7 +141,7 @@ class Training:
         return (
             type(self.network), parameters, _edges(self.network),
             type(self.inputs), getattr(scaling, "frequency", None),
-            self.schedule, self.loss, self.labels.device, self.labels.shape[1:],
+            self.schedule.in_common, self.loss, self.labels.device, self.labels.shape[1:],
         )  # fmt: skip
 
     @property
@@ -163,13 +169,13 @@ def _edges(network: nn.Module) -> tuple:
 def train(trainings: Sequence[Training]) -> list[list[float] | Exception]:
     """Train several networks of one shape at once, each as if it were alone.
 
-    Each has accessions, weights, state of the optimiser and learning rate of its own. In one step every network
-    takes its next batch; one that has no batch left in an epoch waits for the others.
+    Each has accessions, weights, state of the optimiser, learning rate and early stop of its own. In one step every
+    network takes its next batch; one that has no batch left in an epoch waits for the others.
 
     Parameters
     ----------
     trainings
-        With equal schedules and losses, inputs of one class, and networks of one shape.
+        With what `Schedule.in_common` names, losses, class of inputs, and shape of networks in common.
 
     Returns
     -------
@@ -182,7 +188,7 @@ def train(trainings: Sequence[Training]) -> list[list[float] | Exception]:
     sizes = [one.n_trained for one in trainings]
     engine = _Engine(trainings)
     stopping = _Stopping(engine, trainings) if schedule.stop_after else None
-    falling = [_Plateau(schedule) for _ in trainings]
+    falling = [_Plateau(one.schedule) for one in trainings]
     orders = [torch.Generator().manual_seed(one.seed) for one in trainings]
     results: list[list[float] | Exception] = [[] for _ in trainings]
     epochs = tqdm(
@@ -203,7 +209,7 @@ def train(trainings: Sequence[Training]) -> list[list[float] | Exception]:
             if not math.isfinite(current[fit]):
                 results[fit] = FloatingPointError(
                     f"The training loss became {current[fit]} in epoch {epoch + 1}; "
-                    f"try a learning rate below {schedule.learning_rate:g}."
+                    f"try a learning rate below {trainings[fit].schedule.learning_rate:g}."
                 )
         engine.learning_rates([plateau.step(error) for plateau, error in zip(falling, current, strict=True)])
         if stopping:
@@ -251,7 +257,7 @@ class _Stopping:
         for one in trainings:
             if not one.held_out:
                 raise ValueError("stop_after needs accessions that are held out; held_out is 0.")
-        self.engine, self.wait = engine, trainings[0].schedule.stop_after
+        self.engine, self.wait = engine, [one.schedule.stop_after for one in trainings]
         widest = max(one.held_out for one in trainings)
         places = [list(range(one.n_trained, len(one.inputs))) for one in trainings]
         filled = [
@@ -274,7 +280,7 @@ class _Stopping:
                     kept[fit] = parameter[fit]
             else:
                 self.waited[fit] += 1
-            if self.waited[fit] >= self.wait:
+            if self.waited[fit] >= self.wait[fit]:
                 self.has_stopped[fit] = True
                 self.engine.going[fit] = 0
 
@@ -299,7 +305,7 @@ class _Engine:
         self.lengths = torch.tensor([[one.n_trained] for one in trainings], device=self.device)
         self.missing = [len(one.inputs) for one in trainings]
         self.fit = torch.arange(len(trainings), device=self.device)[:, None]
-        self.rates = torch.full((len(trainings),), schedule.learning_rate, device=self.device)
+        self.rates = torch.tensor([one.schedule.learning_rate for one in trainings], device=self.device)
         self.optimiser = OPTIMISERS[schedule.optimiser](
             self.network.parameters(), self.rates, schedule.weight_decay, schedule.l1
         )
