@@ -41,6 +41,7 @@ import yaml
 from nbformat import NotebookNode
 
 from gi_lib.datasets import registry
+from gi_lib.process import run_graph
 
 SCALES = ("demo", "paper")
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -899,7 +900,8 @@ def build(project: Project, scale: str = "demo", cores: int | None = None) -> Pa
         # which no page may show.
         importlib.import_module("matplotlib.font_manager")
         os.environ["GI_OFFLINE"] = "1"  # pages see exactly the files that were found at hand
-        if not _snakemake(project, scale, cores):
+        config = {"root": str(project.root), "scale": scale}
+        if not run_graph(REPOSITORY / "workflow" / "Snakefile", project.build, cores, config):
             raise BookError("The book was not built; the reason is above.")
     _say(f"\nThe book: {(project.html / 'index.html').as_uri()}")
     for page in pages:
@@ -908,21 +910,6 @@ def build(project: Project, scale: str = "demo", cores: int | None = None) -> Pa
         _say(f"  {page:<28}{record['seconds']:8.1f} s{'  (unchanged, not run again)' if unchanged else ''}")
     _say(f"  {'whole build':<28}{time.perf_counter() - clock:8.1f} s")
     return project.html
-
-
-def _snakemake(project: Project, scale: str, cores: int) -> bool:
-    """Run the job graph in this process, so that its jobs notice when this process dies."""
-    from snakemake.cli import main as snakemake
-
-    snakefile = REPOSITORY / "workflow" / "Snakefile"
-    arguments = ["--snakefile", str(snakefile), "--directory", str(project.build), "--cores", str(cores)]
-    arguments += ["--nolock", "--rerun-incomplete", "--quiet", "all"]
-    arguments += ["--config", f"root={project.root}", f"scale={scale}"]
-    try:
-        snakemake(arguments)
-    except SystemExit as done:
-        return done.code in (0, None)
-    return True
 
 
 @contextmanager

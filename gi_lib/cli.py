@@ -1,4 +1,4 @@
-"""The command line: ``gi encode``, ``panel``, ``build``, ``record``, ``models``, ``book ...`` and ``data ...``.
+"""The command line: ``gi encode``, ``panel``, ``build``, ``record``, ``models``, ``sweep``, ``book`` and ``data``.
 
 A failure is one sentence on stderr and exit code 1; a wrong call is exit code 2 with typer's own message.
 Whatever is slow to import is imported inside the command that needs it.
@@ -6,6 +6,7 @@ Whatever is slow to import is imported inside the command that needs it.
 
 import functools
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ import yaml
 import gi_lib
 from gi_lib.datasets import registry
 from gi_lib.datasets.registry import DataError, DataUnavailable
-from gi_lib.process import end_with_parent
+from gi_lib.process import end_with_parent, run_graph
 
 app = typer.Typer(
     help="Genome interpretation: data, models and the book.",
@@ -29,6 +30,8 @@ data = typer.Typer(help="List, fetch and verify the data sets.", no_args_is_help
 app.add_typer(data, name="data")
 book = typer.Typer(help="Single steps from the text notebooks to the rendered book.", no_args_is_help=True)
 app.add_typer(book, name="book")
+sweep = typer.Typer(help="Cohorts × splits × seeds × models, here or on a cluster.", no_args_is_help=True)
+app.add_typer(sweep, name="sweep")
 
 
 def one_sentence(command: Callable[..., None]) -> Callable[..., None]:
@@ -426,6 +429,67 @@ def render(root: Root = None) -> None:
     """Turn the staged pages into HTML; a warning is an error."""
     with _open_book(root) as (builder, project):
         builder.render(project)
+
+
+# --- sweeps ---------------------------------------------------------------------------------------
+
+SweepFile = Annotated[Path, typer.Argument(metavar="FILE", help="Such as workflow/sweep.yaml.")]
+SweepFolder = Annotated[Path, typer.Option("--out", "-o", help="Folder of the tables.")]
+
+
+@contextmanager
+def _open_sweep(file: Path) -> Iterator[tuple[Any, Any]]:
+    """The module that runs sweeps and the sweep of a file; an expected failure becomes one sentence."""
+    from gi_lib import sweep as sweeps
+
+    try:
+        yield sweeps, sweeps.read_sweep(file)
+    except (sweeps.SweepError, DataError, OSError) as error:
+        typer.echo(f"gi: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+@sweep.command("run")
+def run_sweep(
+    file: SweepFile,
+    out: SweepFolder,
+    cores: Annotated[int | None, typer.Option(min=1, help="Cores of this machine; all by default.")] = None,
+    profile: Annotated[
+        Path | None, typer.Option(help="Snakemake profile of a cluster, such as workflow/profiles/slurm.")
+    ] = None,
+) -> None:
+    """Run all jobs that have not been run, and gather their tables."""
+    with _open_sweep(file) as (sweeps, declared):
+        out.mkdir(parents=True, exist_ok=True)
+        options = ["--keep-going", *(["--profile", str(profile.resolve())] if profile else [])]
+        graph = Path(gi_lib.__file__).parents[1] / "workflow" / "sweep.smk"
+        config = {"sweep": str(file.resolve())}
+        if not run_graph(graph, out, cores or os.cpu_count() or 1, config, options):
+            raise sweeps.SweepError(
+                f"Some of {len(declared.jobs())} jobs failed; the reasons are above. The same command runs them again, "
+                f"`gi sweep gather --partial` sums up the others."
+            )
+        typer.echo(f"{len(declared.jobs())} jobs: {out / 'predictions.parquet'}, {out / 'summary.html'}")
+
+
+@sweep.command("job")
+def sweep_job(file: SweepFile, name: str, out: SweepFolder) -> None:
+    """Run one job by its name."""
+    end_with_parent()
+    with _open_sweep(file) as (sweeps, declared):
+        typer.echo(f"Written to {sweeps.run_job(declared, name, out)}.")
+
+
+@sweep.command("gather")
+def gather_sweep(
+    file: SweepFile,
+    out: SweepFolder,
+    partial: Annotated[bool, typer.Option("--partial", help="Sum up the jobs that are done.")] = False,
+) -> None:
+    """Put the tables of all jobs into one."""
+    with _open_sweep(file) as (sweeps, declared):
+        path, missing = sweeps.gather(declared, out, partial)
+        typer.echo(f"Written to {path}." + (f" Missing: {len(missing)} jobs." if missing else ""))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ FLOORS = {
     "lineup": 7,
     "evaluation": 7,
     "plots": 8,
+    "sweep": 9,
     "notebook": 9,
     "book": 9,
     "cli": 9,
