@@ -3,6 +3,7 @@
     python benchmarks/training.py                                    demo sizes
     python benchmarks/training.py --scale paper --whole Galiana      the sizes of the paper, for a GPU
     python benchmarks/training.py --record                           and writes results/benchmarks/training-*.csv
+    python benchmarks/training.py --seeds 15 --epochs 20 --record    scores of Galiana in both ways
 
 The plain loop is what a reader of the paper would write: the network as a module, PyTorch's optimiser and DataLoader,
 one fold after the other; its counts already lie on the device. It trains for a few epochs only, and its time is scaled
@@ -25,7 +26,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from gi_lib.cohorts import load_cohort
 from gi_lib.encoding.scaling import CountScaler
-from gi_lib.evaluation import MEAN_OVER_TRAITS, correlations
+from gi_lib.evaluation import MEAN_OVER_TRAITS, correlations, fold_scores
 from gi_lib.lineup import pathway_layers, published_models
 from gi_lib.models import Galiana, sphere
 from gi_lib.models.fused import CountBatch
@@ -181,6 +182,22 @@ def pearson(predictions: pd.DataFrame) -> tuple[float, float]:
     return mean["pooled"], mean["within country"]
 
 
+def both_ways(cohort: xr.Dataset, model: Model, split: RandomFolds, n_seeds: int) -> pd.DataFrame:
+    """Correlation in each fold, mean over traits, of the stacked and of the plain loop, for several seeds."""
+    ways = {
+        "stacked": model,
+        "plain": Model(model.name, PlainLoop(model.name, model.estimator), model.inputs),
+    }
+    rows = []
+    for seed in range(1, n_seeds + 1):
+        for way, one in ways.items():
+            scores = fold_scores(cross_validate(cohort, [one], split, seed, cached=False))
+            mean = scores[(scores["trait"] == MEAN_OVER_TRAITS) & (scores["score"] == "pooled")]
+            rows.append(mean[["fold", "estimate"]].assign(model=model.name, seed=seed, way=way))
+    table = pd.concat(rows).pivot(index=["model", "seed", "fold"], columns="way", values="estimate")
+    return table.reset_index()
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(
@@ -194,6 +211,7 @@ def main() -> None:
     parser.add_argument("--plain-epochs", type=int, default=3, help="of the plain loop, two or more; 0: none")
     parser.add_argument("--whole", nargs="*", default=[], help="models whose plain loop runs all epochs")
     parser.add_argument("--models", nargs="*", help="only these")
+    parser.add_argument("--seeds", type=int, default=0, help="compare the scores of both loops, nothing else")
     parser.add_argument("--record", action="store_true")
     options = parser.parse_args()
     device = resolve_device(options.device)
@@ -214,6 +232,19 @@ def main() -> None:
     )
     models = [model for model in models if not options.models or model.name in options.models]
     split = RandomFolds(options.folds)
+    if options.seeds:
+        galiana = next(model for model in models if model.name == "Galiana")
+        table = both_ways(cohort, galiana, split, options.seeds).assign(epochs=options.epochs)
+        difference = table["stacked"] - table["plain"]
+        print(table.to_string(index=False, float_format="%.4f"))
+        print(f"mean difference {difference.mean():.4f}, its standard error {difference.sem():.4f}")
+        print(
+            f"between seeds of a fold: {table.groupby('fold')[['stacked', 'plain']].std().mean().round(4).to_dict()}"
+        )
+        if options.record:
+            path = RESULTS / f"training-seeds-{device.type}.csv"
+            table.to_csv(path, index=False, float_format="%.4g")
+        return
     n_steps = -(-(cohort.sizes["sample"] * (options.folds - 1) // options.folds) // 10)
 
     rows, everything = [], 0.0

@@ -18,6 +18,7 @@ COLUMNS = {
               "bglr_accuracy", "ours_accuracy", "bglr_residual_variance", "ours_residual_variance",
               "apart_in_errors"],
     "neural_lasso-cpu": ["lines", "form", "fits", "ms_per_fit", "ratio", "device"],
+    "training-seeds-cpu": ["model", "seed", "fold", "plain", "stacked", "epochs"],
     "binn": ["size", "way", "epoch_seconds", "relative_error", "ratio"],
     "eqtl_scan": ["way", "pairs_per_second", "ratio", "largest_difference_of_p"],
     "agreement": ["annotator", "ours", "theirs", "pairs"],
@@ -46,6 +47,14 @@ def test_the_gibbs_samplers_say_what_bglr_says():
     table = pd.read_csv(FOLDER / "gibbs.csv")
     assert (table["same_predictions"] > 0.98).all()
     assert (table["apart_in_errors"].abs() < 3).all()
+
+
+def test_the_plain_loop_and_the_stacked_one_score_the_same():
+    table = pd.read_csv(FOLDER / "training-seeds-cpu.csv")
+    by_seed = (table["stacked"] - table["plain"]).groupby(table["seed"]).mean()
+    assert len(by_seed) >= 5
+    assert abs(by_seed.mean()) < 3 * by_seed.sem()
+    assert abs(by_seed.mean()) < table.groupby("fold")["plain"].std().mean()
 
 
 def test_the_scan_says_what_statsmodels_says():
