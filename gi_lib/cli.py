@@ -463,6 +463,9 @@ def run_sweep(
         out.mkdir(parents=True, exist_ok=True)
         options = ["--keep-going", *(["--profile", str(profile.resolve())] if profile else [])]
         graph = Path(gi_lib.__file__).parents[1] / "workflow" / "sweep.smk"
+        plan = out / "plan.json"
+        if not plan.exists() or plan.read_text(encoding="utf-8") != declared.plan():
+            plan.write_text(declared.plan(), encoding="utf-8")
         config = {"sweep": str(file.resolve())}
         if not run_graph(graph, out, cores or os.cpu_count() or 1, config, options):
             raise sweeps.SweepError(

@@ -1,4 +1,4 @@
-"""What child processes need, whoever starts them."""
+"""Job graphs, and what child processes need, whoever starts them."""
 
 import os
 import threading

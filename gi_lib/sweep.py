@@ -6,6 +6,7 @@ there are depends on the file alone, so a laptop and a cluster run the same ones
 
 import base64
 import io
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -86,6 +87,16 @@ class Sweep:
     job: str = "model"
     min_accessions: int = 50
     resources: Resources = Resources()
+
+    def plan(self) -> str:
+        """What `workflow/sweep.smk` reads, as JSON: the names of jobs, what they depend on, and what they need.
+
+        So the graph need not load this package, which every job on a cluster does twice before it begins.
+        """
+        shared = "scale", "n_splits", "n_repeats", "epochs", "source_epochs"
+        settings = {name: getattr(self, name) for name in shared}
+        plan = {"jobs": list(self.jobs()), "settings": settings, "resources": asdict(self.resources)}
+        return json.dumps(plan, indent=1) + "\n"
 
     def jobs(self) -> "dict[str, Job]":
         """All jobs by name, in the order of the gathered table."""

@@ -68,7 +68,11 @@ CONF
 }
 
 stop() {
-    scancel --user="$(id -un)" 2>/dev/null || true
+    scancel --signal=KILL --full --user="$(id -un)" 2>/dev/null || true
+    for _ in $(seq 20); do
+        [ -z "$(squeue -h 2>/dev/null)" ] && break
+        sleep 0.5
+    done
     for file in "$folder"/slurmd-*.pid "$folder/slurmctld.pid" "$folder/munge/pid"; do
         [ -s "$file" ] && kill "$(cat "$file")" 2>/dev/null || true
     done

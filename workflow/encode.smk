@@ -5,7 +5,8 @@
 #
 # genotypes   one or more files, separated by blanks (absolute paths, or relative to RUN)
 # out         the cohort to write
-# shares      jobs; each takes a stretch of the genome, as long as the others in bytes. On a cluster add --executor slurm --jobs 8
+# shares      jobs; each takes a stretch of the genome, as long as the others in bytes, so chromosomes need not be cut by
+#             hand. On a cluster add --profile workflow/profiles/slurm
 # options     further options of `gi encode`
 #
 # The result is the same as that of one `gi encode` without shares, byte for byte. A job that was killed goes on where
@@ -24,6 +25,9 @@ rule merge:
     output:
         directory(OUT),
     threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=4 * 60,
     # Snakemake makes the folder of an output beforehand, and `gi encode` writes where nothing is.
     shell:
         f'rmdir "{OUT}" 2>/dev/null || true; {ENCODE} --cores {{threads}}'
@@ -33,5 +37,8 @@ rule share:
     output:
         touch("{out}.shares/{k}"),
     threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=12 * 60,
     shell:
         f"{ENCODE} --share {{wildcards.k}}/{SHARES} --cores {{threads}}"

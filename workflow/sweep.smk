@@ -1,22 +1,19 @@
 # The job graph of a sweep: one job per cohort, split, seed and model, then one table and one page.
 #
-#   gi sweep run workflow/sweep.yaml --out sweep --cores 4      calls this file
+#   gi sweep run workflow/sweep.yaml --out sweep --cores 4      writes sweep/plan.json and calls this file
 #
 # A job runs again when its settings in the sweep file change, not when others do.
 
 import json
 import sys
-from dataclasses import asdict
-
-from gi_lib import book, sweep
+from pathlib import Path
 
 FILE = config["sweep"]
-SWEEP = sweep.read_sweep(FILE)
-JOBS = SWEEP.jobs()
-NEEDS = SWEEP.resources
+PLAN = json.loads(Path("plan.json").read_text())
+NEEDS = PLAN["resources"]
 GI = f'"{sys.executable}" -m gi_lib.cli sweep'
-THREADS = " ".join(f"{variable}={{threads}}" for variable in book.THREAD_VARIABLES)
-SETTINGS = {name: value for name, value in asdict(SWEEP).items() if name in ("scale", "n_splits", "n_repeats", "epochs", "source_epochs")}
+LIBRARIES = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA")
+THREADS = " ".join(f"{library}_NUM_THREADS={{threads}}" for library in LIBRARIES)
 
 
 localrules:
@@ -25,7 +22,8 @@ localrules:
 
 rule gathered:
     input:
-        expand("jobs/{name}.parquet", name=JOBS),
+        expand("jobs/{name}.parquet", name=PLAN["jobs"]),
+        "plan.json",
         FILE,
     output:
         "predictions.parquet",
@@ -39,12 +37,12 @@ rule job:
     output:
         "jobs/{name}.parquet",
     params:
-        settings=json.dumps(SETTINGS, sort_keys=True),
-    threads: NEEDS.cores
+        settings=json.dumps(PLAN["settings"]),
+    threads: NEEDS["cores"]
     resources:
-        mem_mb=NEEDS.megabytes,
-        runtime=NEEDS.minutes,
-        **({"gpu": NEEDS.gpus} if NEEDS.gpus else {}),
+        mem_mb=NEEDS["megabytes"],
+        runtime=NEEDS["minutes"],
+        **({"gpu": NEEDS["gpus"]} if NEEDS["gpus"] else {}),
     # `exec` makes the job a direct child of this process, so that it ends with it.
     shell:
         "exec env " + THREADS + " " + GI + f' job "{FILE}" {{wildcards.name}} --out .'
