@@ -129,7 +129,7 @@ def resampled_interval(scores: pd.DataFrame, level: float = 0.95) -> pd.DataFram
 
 
 def interval_over_repeats(
-    table: pd.DataFrame, keys: list[str], value: str, level: float = 0.95
+    table: pd.DataFrame, keys: list[str], value: str, level: float = 0.95, geometric: bool = False
 ) -> pd.DataFrame:
     """Mean over independent repeats, such as simulated worlds, with its interval from a t distribution.
 
@@ -139,12 +139,27 @@ def interval_over_repeats(
         One row per repeat and combination of `keys`.
     value
         Column to average.
+    geometric
+        Geometric mean, by the logarithms: for ratios, and for positive numbers of which a few are far larger than all
+        others.
 
     Returns
     -------
     pandas.DataFrame
         Columns `keys`, ``estimate``, ``low``, ``high``, ``repeats``. The limits are NaN with a single repeat.
+
+    Raises
+    ------
+    ValueError
+        If a geometric mean of numbers is asked for that are not all positive.
     """
+    if geometric:
+        if not (table[value] > 0).all():
+            raise ValueError(f"Some numbers of {value!r} are not positive; they have no geometric mean.")
+        logs = table.assign(**{value: np.log(table[value])})
+        found = interval_over_repeats(logs, keys, value, level)
+        limits = ["estimate", "low", "high"]
+        return found.assign(**{name: np.exp(found[name]) for name in limits})
     found = table.groupby(keys, sort=False)[value].agg(["mean", "std", "count"]).reset_index()
     reach = (
         stats.t.ppf((1 + level) / 2, (found["count"] - 1).clip(lower=1))

@@ -534,3 +534,14 @@ def test_intervals_over_repeats_are_those_of_scipy():
         assert found.loc[name, "repeats"] == 6
     alone = interval_over_repeats(table.head(2), ["model"], "value")
     assert alone["low"].isna().all()
+
+
+def test_a_geometric_mean_is_that_of_the_logarithms():
+    table = pd.DataFrame({"model": ["a"] * 4, "ratio": [0.5, 1.0, 2.0, 16.0]})
+    found = interval_over_repeats(table, ["model"], "ratio", geometric=True).iloc[0]
+    logs = interval_over_repeats(table.assign(ratio=np.log(table["ratio"])), ["model"], "ratio").iloc[0]
+    assert found["estimate"] == pytest.approx(2.0)
+    assert np.log(found["low"]) == pytest.approx(logs["low"])
+    assert np.log(found["high"]) == pytest.approx(logs["high"])
+    with pytest.raises(ValueError, match="Some numbers of 'ratio' are not positive"):
+        interval_over_repeats(table.assign(ratio=0.0), ["model"], "ratio", geometric=True)
