@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from gi_lib.plots.style import SCORE_COLOURS
 
@@ -17,6 +18,7 @@ def model_dots(
     published: pd.DataFrame | None = None,
     group: str = "trait",
     label: str = "Pearson correlation",
+    log: bool = False,
 ) -> Figure:
     """Score of each model with its interval, one panel per trait or another group, and what the paper has.
 
@@ -30,6 +32,8 @@ def model_dots(
         Columns `group`, ``model``, ``estimate``; models without a row have no mark.
     group, label
         Column that makes the panels, and name of the horizontal axis.
+    log
+        Horizontal axis on a log scale.
     """
     groups = list(scores[group].drop_duplicates())
     n_columns = min(3, len(groups))
@@ -51,6 +55,11 @@ def model_dots(
             theirs = published[published[group] == name].set_index("model")["estimate"].reindex(order)
             ax.plot(theirs, places, "x", color="black", markeredgewidth=1.6, label="paper")
         ax.set(title=name, yticks=places, yticklabels=order)
+        if log:
+            ax.set_xscale("log")
+            ax.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+            ax.xaxis.set_major_formatter("{x:g}")
+            ax.xaxis.set_minor_formatter(NullFormatter())
     for ax in axes.flat[len(groups) :]:
         ax.set_visible(False)
     for ax in axes[-1]:
