@@ -1,5 +1,8 @@
 """Sweeps: what a file may say, and that the gathered table does not depend on how its jobs were run."""
 
+import subprocess
+import sys
+
 import pandas as pd
 import pytest
 import yaml
@@ -177,13 +180,14 @@ def test_the_commands_say_it_in_a_sentence(written, tmp_path):
 def test_a_sweep_on_this_machine(written, tmp_path, done):
     _, folder = done
     out = tmp_path / "out"
-    run = CliRunner().invoke(app, ["sweep", "run", written(), "--out", str(out), "--cores", "2"])
-    assert run.exit_code == 0, run.output
+    command = [sys.executable, "-m", "gi_lib.cli", "sweep", "run", written(), "--out", out, "--cores", "2"]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
     assert (out / "predictions.parquet").read_bytes() == (folder / "predictions.parquet").read_bytes()
     before = {path: path.stat().st_mtime_ns for path in (out / "jobs").iterdir()}
     (out / "jobs" / "simulated--random--seed-2--GBLUP.parquet").unlink()
-    again = CliRunner().invoke(app, ["sweep", "run", written(), "--out", str(out), "--cores", "2"])
-    assert again.exit_code == 0, again.output
+    again = subprocess.run(command, capture_output=True, text=True)
+    assert again.returncode == 0, again.stdout + again.stderr
     after = {path: path.stat().st_mtime_ns for path in (out / "jobs").iterdir()}
     assert sum(before[path] != after[path] for path in before) == 1  # only what was missing
     assert (out / "predictions.parquet").read_bytes() == (folder / "predictions.parquet").read_bytes()

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, NullFormatter
 
 from gi_lib.plots.style import SCORE_COLOURS
 
@@ -57,7 +57,9 @@ def model_dots(
         ax.set(title=name, yticks=places, yticklabels=order)
         if log:
             ax.set_xscale("log")
-            ax.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+            low, high = ax.get_xlim()
+            steps = (1, 3) if high > 10 * low else (1, 2, 5)
+            ax.xaxis.set_major_locator(FixedLocator([m * 10.0**e for e in range(-6, 7) for m in steps]))
             ax.xaxis.set_major_formatter("{x:g}")
             ax.xaxis.set_minor_formatter(NullFormatter())
     for ax in axes.flat[len(groups) :]:
