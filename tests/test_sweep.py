@@ -186,6 +186,7 @@ def test_a_sweep_on_this_machine(written, tmp_path, done):
     assert (out / "predictions.parquet").read_bytes() == (folder / "predictions.parquet").read_bytes()
     before = {path: path.stat().st_mtime_ns for path in (out / "jobs").iterdir()}
     (out / "jobs" / "simulated--random--seed-2--GBLUP.parquet").unlink()
+    (out / "predictions.parquet").unlink()
     again = subprocess.run(command, capture_output=True, text=True)
     assert again.returncode == 0, again.stdout + again.stderr
     after = {path: path.stat().st_mtime_ns for path in (out / "jobs").iterdir()}
