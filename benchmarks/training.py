@@ -235,12 +235,11 @@ def main() -> None:
     if options.seeds:
         galiana = next(model for model in models if model.name == "Galiana")
         table = both_ways(cohort, galiana, split, options.seeds).assign(epochs=options.epochs)
-        difference = table["stacked"] - table["plain"]
+        difference = (table["stacked"] - table["plain"]).groupby(table["seed"]).mean()
         print(table.to_string(index=False, float_format="%.4f"))
         print(f"mean difference {difference.mean():.4f}, its standard error {difference.sem():.4f}")
-        print(
-            f"between seeds of a fold: {table.groupby('fold')[['stacked', 'plain']].std().mean().round(4).to_dict()}"
-        )
+        spread = table.groupby("fold")[["stacked", "plain"]].std().mean()
+        print(f"between seeds of a fold: stacked {spread['stacked']:.4f}, plain {spread['plain']:.4f}")
         if options.record:
             path = RESULTS / f"training-seeds-{device.type}.csv"
             table.to_csv(path, index=False, float_format="%.4g")

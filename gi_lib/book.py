@@ -41,7 +41,7 @@ import yaml
 from nbformat import NotebookNode
 
 from gi_lib.datasets import registry
-from gi_lib.process import run_graph
+from gi_lib.process import THREAD_VARIABLES, run_graph, write_text
 
 SCALES = ("demo", "paper")
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -49,16 +49,6 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 # Time limit of one cell, in seconds. A demo page must fit a laptop; a cell at paper scale trains networks,
 # and a run that is recorded may, too.
 CELL_TIMEOUT = {"demo": 900, "paper": 24 * 3600}
-
-# Every numerical library reads its own variable; a kernel gets all of them.
-THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "NUMBA_NUM_THREADS",
-    "LOKY_MAX_CPU_COUNT",
-)
 
 STATUS_MARKER = "<!-- execution-status -->"
 LARGEST_RECORD = 200_000  # bytes of one recorded table: results are kept small and readable
@@ -246,7 +236,7 @@ def sync_pairs(project: Project, check: bool = False) -> list[str]:
         if not pair.exists() or pair.read_text(encoding="utf-8") != text:
             changed.append(pair.name)
             if not check:
-                write_atomically(pair, text)
+                write_text(pair, text)
     for orphan in sorted(set(project.notebooks.glob("*.ipynb")) - {s.with_suffix(".ipynb") for s in sources}):
         changed.append(orphan.name)
         if not check:
@@ -376,7 +366,7 @@ def execute(project: Project, page: str, scale: str = "demo", threads: int = 1) 
             "cohort": provenance.get("cohort"),
             "commit": provenance.get("commit"),
         }
-        write_atomically(project.record(page, scale), json.dumps(record, indent=1) + "\n")
+        write_text(project.record(page, scale), json.dumps(record, indent=1) + "\n")
         write_notebook(target, executed)
         partial.unlink(missing_ok=True)
         _say(f"{page}: finished in {seconds:.1f} s")
@@ -433,7 +423,7 @@ def record(
     for table in tables:
         shutil.copy(table, target / table.name)
     provenance["recorded"] = datetime.now(UTC).date().isoformat()
-    write_atomically(target / "provenance.json", json.dumps(provenance, indent=1) + "\n")
+    write_text(target / "provenance.json", json.dumps(provenance, indent=1) + "\n")
     return target
 
 
@@ -681,12 +671,12 @@ def stage(project: Project, scale: str = "demo") -> Path:
         write_notebook(staged / "notebooks" / f"{page.name}.ipynb", notebook)
         records.append(json.loads(project.record(page.name, scale).read_text(encoding="utf-8")))
     sources = {f"notebooks/{page.name}": f"notebooks/{page.source}" for page in project.pages.values()}
-    write_atomically(staged / "sources.json", json.dumps(sources, indent=1))
+    write_text(staged / "sources.json", json.dumps(sources, indent=1))
     generated = {"status.md": (STATUS_MARKER, status_table(records)), "data.md": (DATA_MARKER, data_table())}
     for name, (marker, table) in generated.items():
         prose = staged / name
         if prose.exists():
-            write_atomically(prose, prose.read_text(encoding="utf-8").replace(marker, table))
+            write_text(prose, prose.read_text(encoding="utf-8").replace(marker, table))
     return staged
 
 
@@ -854,7 +844,7 @@ def refresh_data(project: Project, datasets: Sequence[str] = ("arabidopsis", "ri
     target, text = project.build / "data.json", json.dumps(state, indent=1, sort_keys=True) + "\n"
     if not target.exists() or target.read_text(encoding="utf-8") != text:
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(target, text)
+        write_text(target, text)
     return target
 
 
@@ -889,10 +879,6 @@ def build(project: Project, scale: str = "demo", cores: int | None = None) -> Pa
     check_scale(scale)
     check_contents(project)
     project.build.mkdir(parents=True, exist_ok=True)
-    # Jobs start in another folder: a relative place must mean the same there.
-    for name in ("GI_DATA_MIRROR", "GI_CACHE_DIR"):
-        if (place := os.environ.get(name)) and Path(place).exists():
-            os.environ[name] = str(Path(place).resolve())
     with _only_build(project):
         _say(f"book: {len(pages)} pages at scale {scale} on {cores} cores")
         refresh_data(project)
@@ -930,19 +916,9 @@ def _only_build(project: Project) -> Iterator[None]:
 # --- small helpers --------------------------------------------------------------------------------
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file so that a reader sees the old content or the new one, never a part."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def write_notebook(path: Path, notebook: NotebookNode) -> None:
     """Write a notebook atomically."""
-    write_atomically(path, _dumps(notebook))
+    write_text(path, _dumps(notebook))
 
 
 def _dumps(notebook: NotebookNode) -> str:

@@ -18,7 +18,7 @@ import yaml
 import gi_lib
 from gi_lib.datasets import registry
 from gi_lib.datasets.registry import DataError, DataUnavailable
-from gi_lib.process import end_with_parent, run_graph
+from gi_lib.process import end_with_parent, run_graph, write_text
 
 app = typer.Typer(
     help="Genome interpretation: data, models and the book.",
@@ -465,7 +465,7 @@ def run_sweep(
         graph = Path(gi_lib.__file__).parents[1] / "workflow" / "sweep.smk"
         plan = out / "plan.json"
         if not plan.exists() or plan.read_text(encoding="utf-8") != declared.plan():
-            plan.write_text(declared.plan(), encoding="utf-8")
+            write_text(plan, declared.plan())
         config = {"sweep": str(file.resolve())}
         if not run_graph(graph, out, cores or os.cpu_count() or 1, config, options):
             raise sweeps.SweepError(

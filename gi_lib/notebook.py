@@ -33,6 +33,7 @@ from gi_lib.cohorts import COHORTS, SCALES, CohortError, is_own, load_cohort, re
 from gi_lib.cohorts.panels import PANELS, load_panel, resolve_panel
 from gi_lib.datasets.cohort import fingerprint
 from gi_lib.datasets.registry import DataError
+from gi_lib.process import write_text
 from gi_lib.training import DEVICES, resolve_device
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -258,7 +259,7 @@ class Run:
     def save(self, name: str, table: pd.DataFrame) -> pd.DataFrame:
         """Write a small result table as ``<results_dir>/<name>.csv`` and return it."""
         text = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
-        _write(self.folder / f"{name}.csv", text)
+        write_text(self.folder / f"{name}.csv", text)
         return table
 
     def recorded(self, name: str, notebook: str | None = None) -> pd.DataFrame:
@@ -301,7 +302,7 @@ class Run:
             "commit": commit_of(self.name),
             "device": self.device,
         }
-        _write(self.folder / "provenance.json", json.dumps(provenance, indent=1) + "\n")
+        write_text(self.folder / "provenance.json", json.dumps(provenance, indent=1) + "\n")
         parts = [
             ", ".join(f"{key}={value}" for key, value in shown.items()),
             "; ".join(f"{name} sha256 {sha[:12]}" for name, sha in provenance["data_sha256"].items()),
@@ -474,9 +475,3 @@ def commit_of(name: str) -> str:
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return f"{last or 'none'}{'+' if changed else ''}"
-
-
-def _write(path: Path, text: str) -> None:
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    scratch.write_text(text, encoding="utf-8")
-    os.replace(scratch, path)

@@ -1,10 +1,41 @@
-"""Job graphs, and what child processes need, whoever starts them."""
+"""What runs beside other processes: job graphs, their processes, and files that nobody sees half written."""
 
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "LOKY_MAX_CPU_COUNT",
+)
+"""How many threads each numerical library may use; every library reads its own."""
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """A place beside `path` to write to; what stands there at the end replaces `path`, unless an exception ends it.
+
+    So a reader sees the old content or the new one, never a part, and a killed process leaves the old one.
+    """
+    scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield scratch
+        os.replace(scratch, path)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    with written_whole(path) as scratch:
+        scratch.write_text(text, encoding="utf-8")
 
 
 def end_with_parent(every: float = 0.5) -> None:
@@ -30,6 +61,8 @@ def run_graph(
 ) -> bool:
     """Run a job graph in this process, so that its jobs notice when this process dies.
 
+    Jobs start in another folder. A relative place in ``GI_DATA_MIRROR`` or ``GI_CACHE_DIR`` means the same there.
+
     Parameters
     ----------
     snakefile
@@ -50,6 +83,9 @@ def run_graph(
     """
     from snakemake.cli import main as snakemake
 
+    for name in ("GI_DATA_MIRROR", "GI_CACHE_DIR"):
+        if (place := os.environ.get(name)) and "://" not in place:
+            os.environ[name] = str(Path(place).resolve())
     arguments = ["--snakefile", str(snakefile), "--directory", str(folder), "--cores", str(cores)]
     arguments += ["--nolock", "--rerun-incomplete", "--quiet", "all", *options]
     arguments += ["--config", *(f"{name}={value}" for name, value in config.items())]

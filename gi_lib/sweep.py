@@ -7,9 +7,8 @@ there are depends on the file alone, so a laptop and a cluster run the same ones
 import base64
 import io
 import json
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -20,10 +19,12 @@ import pandas as pd
 import xarray as xr
 import yaml
 
+import gi_lib
 from gi_lib.cohorts import COHORTS, SCALES, is_own, load_cohort
 from gi_lib.evaluation import MEAN_OVER_TRAITS, fold_scores, interval_over_repeats
 from gi_lib.lineup import baselines, pathway_layers, published_models
 from gi_lib.plots.panels import model_dots
+from gi_lib.process import write_text, written_whole
 from gi_lib.validation import (
     COLUMNS,
     CountryFolds,
@@ -73,6 +74,8 @@ class Sweep:
         A country counts in the scores within countries if more than so many of its accessions have a label.
     resources
         Of each job.
+    folder
+        Where folders ``NAME.zarr`` are looked for: that of the sweep file.
     """
 
     cohorts: tuple[str, ...]
@@ -87,6 +90,7 @@ class Sweep:
     job: str = "model"
     min_accessions: int = 50
     resources: Resources = Resources()
+    folder: Path = field(default=Path(), compare=False)
 
     def plan(self) -> str:
         """What `workflow/sweep.smk` reads, as JSON: the names of jobs, what they depend on, and what they need.
@@ -94,7 +98,7 @@ class Sweep:
         So the graph need not load this package, which every job on a cluster does twice before it begins.
         """
         shared = "scale", "n_splits", "n_repeats", "epochs", "source_epochs"
-        settings = {name: getattr(self, name) for name in shared}
+        settings = {name: getattr(self, name) for name in shared} | {"version": gi_lib.__version__}
         plan = {"jobs": list(self.jobs()), "settings": settings, "resources": asdict(self.resources)}
         return json.dumps(plan, indent=1) + "\n"
 
@@ -124,8 +128,13 @@ class Job:
     def name(self) -> str:
         """A name for its file."""
         what = self.models[0] if len(self.models) == 1 else "all models"
-        parts = Path(self.cohort).stem, self.split, f"seed {self.seed}", what
+        parts = _name(self.cohort), self.split, f"seed {self.seed}", what
         return "--".join(part.replace(" ", "-") for part in parts)
+
+
+def _name(cohort: str) -> str:
+    """What a cohort is called in names and tables, wherever its folder is."""
+    return Path(cohort).stem if is_own(cohort) else cohort
 
 
 def known_models() -> list[str]:
@@ -151,7 +160,12 @@ def read_sweep(path: str | Path) -> Sweep:
         raise SweepError(f"{path} holds no table of settings, but {type(content).__name__}.")
     try:
         resources = Resources(**_checked(content.pop("resources", {}), Resources, "resources"))
-        return Sweep(**_checked(content, Sweep, "the sweep"), resources=resources)
+        sweep = Sweep(
+            **_checked(content, Sweep, "the sweep"), resources=resources, folder=path.resolve().parent
+        )
+        if len({_name(cohort) for cohort in sweep.cohorts}) < len(sweep.cohorts):
+            raise SweepError("two of cohorts have the same name; rename a folder.")
+        return sweep
     except SweepError as error:
         raise SweepError(f"{path}: {error}") from None
 
@@ -160,7 +174,7 @@ def _checked(given: Any, kind: type, what: str) -> dict[str, Any]:
     """Settings as `kind` takes them."""
     if not isinstance(given, dict):
         raise SweepError(f"{what} must be a table of settings, not {given!r}.")
-    known = {field.name: field for field in fields(kind) if field.name != "resources"}
+    known = {one.name: one for one in fields(kind) if one.name not in ("resources", "folder")}
     allowed: Mapping[str, Sequence] = {
         "scale": SCALES, "splits": tuple(SPLITS), "job": SHARES, "models": known_models(),
     }  # fmt: skip
@@ -207,7 +221,8 @@ def run_job(sweep: Sweep, name: str, folder: str | Path) -> Path:
     """
     job = _find(sweep, name)
     try:
-        cohort = load_cohort(job.cohort, sweep.scale, job.seed)
+        place = str(sweep.folder / job.cohort) if is_own(job.cohort) else job.cohort
+        cohort = load_cohort(place, sweep.scale, job.seed)
         split = SPLITS[job.split](sweep.n_splits, sweep.n_repeats, job.seed)
         predictions = cross_validate(cohort, _models(sweep, cohort, job.models), split, job.seed)
     except (ValueError, OSError) as error:
@@ -279,15 +294,15 @@ def gather(sweep: Sweep, folder: str | Path, partial: bool = False) -> tuple[Pat
             raise SweepError(
                 f"{_predictions(folder, name)} is damaged: {error}; remove it and run again."
             ) from None
-        table.insert(0, "cohort", job.cohort)
+        table.insert(0, "cohort", _name(job.cohort))
         tables.append(table)
     path = folder / "predictions.parquet"
     everything = pd.concat(tables, ignore_index=True)
-    _write(path, lambda target: everything.to_parquet(target, index=False))
+    with written_whole(path) as scratch:
+        everything.to_parquet(scratch, index=False)
     scores = summarise(everything, sweep.min_accessions)
-    _write(folder / "scores.csv", lambda target: scores.to_csv(target, index=False, float_format="%.6g"))
-    page = _page(sweep, scores, missing)
-    _write(folder / "summary.html", lambda target: target.write_text(page, encoding="utf-8"))
+    write_text(folder / "scores.csv", scores.to_csv(index=False, float_format="%.6g"))
+    write_text(folder / "summary.html", _page(sweep, scores, missing))
     return path, missing
 
 
@@ -311,20 +326,11 @@ def summarise(predictions: pd.DataFrame, min_accessions: int = 50) -> pd.DataFra
     return interval_over_repeats(table, ["cohort", "split", "model", "score"], "estimate")
 
 
-def _write(path: Path, write) -> None:
-    """Whole or not at all."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        write(scratch)
-        os.replace(scratch, path)
-    finally:
-        scratch.unlink(missing_ok=True)
-
-
 def _page(sweep: Sweep, scores: pd.DataFrame, missing: list[str]) -> str:
     """The summary as one HTML page without links to anywhere."""
+    kinds = scores["cohort"].map(COHORTS).fillna("data of one's own")
     shown = scores.assign(
-        where=scores["cohort"] + ", " + scores["split"], score=scores["score"],
+        where=scores["cohort"] + " (" + kinds + "), " + scores["split"],
         correlation=[
             f"{row.estimate:.3f}" + ("" if np.isnan(row.low) else f" [{row.low:.3f}, {row.high:.3f}]")
             for row in scores.itertuples()
@@ -337,7 +343,8 @@ def _page(sweep: Sweep, scores: pd.DataFrame, missing: list[str]) -> str:
     image = io.BytesIO()
     figure.savefig(image, format="png", dpi=120, bbox_inches="tight")
     plt.close(figure)
-    settings = yaml.safe_dump(_plain(asdict(sweep)), sort_keys=False)
+    declared = {name: value for name, value in asdict(sweep).items() if name != "folder"}
+    settings = yaml.safe_dump(_plain(declared), sort_keys=False)
     absent = f"<p><strong>Missing:</strong> {len(missing)} jobs, {escape(', '.join(missing))}.</p>"
     picture = base64.b64encode(image.getvalue()).decode()
     return f"""<!DOCTYPE html>

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from gi_lib.cli import app
 from gi_lib.cohorts import load_cohort
+from gi_lib.datasets.cohort import save_cohort
 from gi_lib.lineup import baselines
 from gi_lib.notebook import REPOSITORY
 from gi_lib.sweep import Sweep, SweepError, gather, known_models, read_sweep, run_job
@@ -128,6 +129,7 @@ def test_scores_have_an_interval_over_seeds(done):
     gblup = scores[(scores["model"] == "GBLUP") & (scores["score"] == "pooled")].iloc[0]
     assert gblup["low"] < gblup["estimate"] < gblup["high"]
     page = (folder / "summary.html").read_text()
+    assert "simulated (simulated), random" in page
     assert "country mean" in page and f"{gblup['estimate']:.3f}" in page
     assert "http" not in page.replace("http-equiv", "")
 
@@ -139,6 +141,24 @@ def test_jobs_in_another_order_give_the_same_bytes(done, tmp_path):
     gather(sweep, tmp_path)
     for name in ("predictions.parquet", "scores.csv", "summary.html"):
         assert (tmp_path / name).read_bytes() == (folder / name).read_bytes(), name
+
+
+def test_a_cohort_of_ones_own_is_found_beside_the_sweep_file(done, written, tmp_path, monkeypatch):
+    save_cohort(load_cohort("simulated", "demo", 1), tmp_path / "mine.zarr")
+    sweep = read_sweep(written(cohorts=["mine.zarr"], seeds=[1]))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    for name in sweep.jobs():
+        assert name.startswith("mine--random")
+        run_job(sweep, name, ".")
+    gather(sweep, ".")
+    mine = pd.read_parquet("predictions.parquet")
+    assert set(mine["cohort"]) == {"mine"}
+    of_simulated = pd.read_parquet(done[1] / "predictions.parquet").query("seed == 1")
+    assert mine["predicted"].tolist() == of_simulated["predicted"].tolist()
+    assert str(tmp_path) not in (tmp_path / "elsewhere" / "summary.html").read_text()
+    with pytest.raises(SweepError, match="two of cohorts have the same name"):
+        read_sweep(written(cohorts=["mine.zarr", "other/mine.zarr"]))
 
 
 def test_what_is_missing_or_damaged_is_named(done, tmp_path, written):
@@ -159,7 +179,7 @@ def test_what_is_missing_or_damaged_is_named(done, tmp_path, written):
         run_job(sweep, "x", tmp_path)
 
 
-def test_a_cohort_that_lacks_what_a_model_needs_is_named(tmp_path, use_mirror, monkeypatch):
+def test_a_cohort_that_lacks_what_a_model_needs_is_named(tmp_path, monkeypatch):
     def without_source(*_):
         return load_cohort("simulated", "demo", 1).drop_vars("source_trait_value")
 

@@ -2,18 +2,19 @@
 #
 #   gi sweep run workflow/sweep.yaml --out sweep --cores 4      writes sweep/plan.json and calls this file
 #
-# A job runs again when its settings in the sweep file change, not when others do.
+# A job runs again when its settings in the sweep file or the version of the package change, not when jobs are added.
 
 import json
 import sys
 from pathlib import Path
 
+from gi_lib.process import THREAD_VARIABLES
+
 FILE = config["sweep"]
 PLAN = json.loads(Path("plan.json").read_text())
 NEEDS = PLAN["resources"]
 GI = f'"{sys.executable}" -m gi_lib.cli sweep'
-LIBRARIES = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA")
-THREADS = " ".join(f"{library}_NUM_THREADS={{threads}}" for library in LIBRARIES)
+THREADS = " ".join(f"{variable}={{threads}}" for variable in THREAD_VARIABLES)
 
 
 localrules:

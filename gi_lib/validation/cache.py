@@ -3,7 +3,6 @@
 import hashlib
 import inspect
 import json
-import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import fields, is_dataclass
@@ -16,6 +15,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from gi_lib.datasets.registry import cache_dir
+from gi_lib.process import written_whole
 from gi_lib.training import resolve_device
 from gi_lib.validation.splits import Fold
 
@@ -156,10 +156,5 @@ def _read(path: Path) -> np.ndarray | None:
 
 
 def _write(path: Path, predicted: np.ndarray) -> None:
-    scratch = path.with_suffix(".tmp")
-    try:
-        with scratch.open("wb") as file:
-            np.save(file, predicted)
-        os.replace(scratch, path)
-    finally:
-        scratch.unlink(missing_ok=True)
+    with written_whole(path) as scratch, scratch.open("wb") as file:
+        np.save(file, predicted)

@@ -4,7 +4,6 @@ Every score, table and figure is computed from that table, so any number can be 
 """
 
 import inspect
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from sklearn.base import BaseEstimator, clone
 from tqdm import tqdm
 
 from gi_lib.datasets.cohort import fingerprint
+from gi_lib.process import written_whole
 from gi_lib.training import fit_together
 from gi_lib.validation.cache import cached_predictions, prediction_key
 from gi_lib.validation.model import Model, model_inputs
@@ -303,10 +303,6 @@ def save_predictions(predictions: pd.DataFrame, path: str | Path) -> Path:
         )
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with written_whole(path) as scratch:
         predictions[list(COLUMNS)].to_parquet(scratch, index=False)
-        os.replace(scratch, path)
-    finally:
-        scratch.unlink(missing_ok=True)
     return path

@@ -2,7 +2,6 @@
 
 import datetime
 import json
-import os
 from pathlib import Path
 
 import nbformat
@@ -268,20 +267,6 @@ def test_status_table_shows_each_record() -> None:
 
 
 # --- small helpers --------------------------------------------------------------------------------
-
-
-def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "a.txt"
-    book.write_atomically(path, "old")
-
-    def full_disk(*args: object) -> None:
-        raise OSError("No space left on device")
-
-    monkeypatch.setattr(os, "replace", full_disk)
-    with pytest.raises(OSError, match="No space"):
-        book.write_atomically(path, "new")
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_data_state_is_rewritten_only_when_it_changes(toy: book.Project) -> None:
