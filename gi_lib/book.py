@@ -41,7 +41,7 @@ import yaml
 from nbformat import NotebookNode
 
 from gi_lib.datasets import registry
-from gi_lib.process import THREAD_VARIABLES, run_graph, write_text
+from gi_lib.process import run_graph, write_text
 
 SCALES = ("demo", "paper")
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -49,6 +49,16 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 # Time limit of one cell, in seconds. A demo page must fit a laptop; a cell at paper scale trains networks,
 # and a run that is recorded may, too.
 CELL_TIMEOUT = {"demo": 900, "paper": 24 * 3600}
+
+# Every numerical library reads its own variable; a kernel gets all of them.
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "LOKY_MAX_CPU_COUNT",
+)
 
 STATUS_MARKER = "<!-- execution-status -->"
 LARGEST_RECORD = 200_000  # bytes of one recorded table: results are kept small and readable

@@ -16,8 +16,10 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import torch
 import xarray as xr
 import yaml
+from threadpoolctl import threadpool_limits
 
 import gi_lib
 from gi_lib.cohorts import COHORTS, SCALES, is_own, load_cohort
@@ -98,7 +100,8 @@ class Sweep:
         So the graph need not load this package, which every job on a cluster does twice before it begins.
         """
         shared = "scale", "n_splits", "n_repeats", "epochs", "source_epochs"
-        settings = {name: getattr(self, name) for name in shared} | {"version": gi_lib.__version__}
+        settings = {name: getattr(self, name) for name in shared}
+        settings |= {"cores": self.resources.cores, "version": gi_lib.__version__}
         plan = {"jobs": list(self.jobs()), "settings": settings, "resources": asdict(self.resources)}
         return json.dumps(plan, indent=1) + "\n"
 
@@ -209,6 +212,8 @@ _LEAST = {"n_splits": 2, "gpus": 0, "min_accessions": 0, "seeds": 0}
 def run_job(sweep: Sweep, name: str, folder: str | Path) -> Path:
     """Run one job and write its predictions.
 
+    It runs on as many threads as the sweep gives a job, wherever it is: sums of BLAS depend on them in the last digits.
+
     Returns
     -------
     Path
@@ -220,13 +225,18 @@ def run_job(sweep: Sweep, name: str, folder: str | Path) -> Path:
         If there is no such job, or its cohort cannot be had, or lacks what a model needs.
     """
     job = _find(sweep, name)
+    before = torch.get_num_threads()
     try:
+        torch.set_num_threads(sweep.resources.cores)
         place = str(sweep.folder / job.cohort) if is_own(job.cohort) else job.cohort
-        cohort = load_cohort(place, sweep.scale, job.seed)
-        split = SPLITS[job.split](sweep.n_splits, sweep.n_repeats, job.seed)
-        predictions = cross_validate(cohort, _models(sweep, cohort, job.models), split, job.seed)
+        with threadpool_limits(sweep.resources.cores):
+            cohort = load_cohort(place, sweep.scale, job.seed)
+            split = SPLITS[job.split](sweep.n_splits, sweep.n_repeats, job.seed)
+            predictions = cross_validate(cohort, _models(sweep, cohort, job.models), split, job.seed)
     except (ValueError, OSError) as error:
         raise SweepError(f"Job {name}: {error}") from None
+    finally:
+        torch.set_num_threads(before)
     return save_predictions(predictions, _predictions(folder, name))
 
 

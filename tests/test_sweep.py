@@ -5,7 +5,9 @@ import sys
 
 import pandas as pd
 import pytest
+import torch
 import yaml
+from threadpoolctl import threadpool_limits
 from typer.testing import CliRunner
 
 from gi_lib.cli import app
@@ -40,8 +42,10 @@ def done(tmp_path_factory):
     """All jobs of a small sweep, run in reverse order."""
     folder = tmp_path_factory.mktemp("sweep")
     sweep = Sweep(**{name: tuple(v) if isinstance(v, list) else v for name, v in SMALL.items()})
-    for name in reversed(sweep.jobs()):
-        run_job(sweep, name, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GI_CACHE_DIR", str(folder / "cache"))
+        for name in reversed(sweep.jobs()):
+            run_job(sweep, name, folder)
     gather(sweep, folder)
     return sweep, folder
 
@@ -159,6 +163,20 @@ def test_a_cohort_of_ones_own_is_found_beside_the_sweep_file(done, written, tmp_
     assert str(tmp_path) not in (tmp_path / "elsewhere" / "summary.html").read_text()
     with pytest.raises(SweepError, match="two of cohorts have the same name"):
         read_sweep(written(cohorts=["mine.zarr", "other/mine.zarr"]))
+
+
+def test_the_threads_around_a_job_do_not_matter(done, tmp_path, monkeypatch):
+    sweep, folder = done
+    monkeypatch.setenv("GI_CACHE_DIR", str(tmp_path / "cache"))  # the cohort is made anew, too
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    with threadpool_limits(2):
+        for name in sweep.jobs():
+            run_job(sweep, name, tmp_path)
+        assert torch.get_num_threads() == 2
+    torch.set_num_threads(before)
+    gather(sweep, tmp_path)
+    assert (tmp_path / "predictions.parquet").read_bytes() == (folder / "predictions.parquet").read_bytes()
 
 
 def test_what_is_missing_or_damaged_is_named(done, tmp_path, written):

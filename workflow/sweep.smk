@@ -8,13 +8,10 @@ import json
 import sys
 from pathlib import Path
 
-from gi_lib.process import THREAD_VARIABLES
-
 FILE = config["sweep"]
 PLAN = json.loads(Path("plan.json").read_text())
 NEEDS = PLAN["resources"]
 GI = f'"{sys.executable}" -m gi_lib.cli sweep'
-THREADS = " ".join(f"{variable}={{threads}}" for variable in THREAD_VARIABLES)
 
 
 localrules:
@@ -46,4 +43,4 @@ rule job:
         **({"gpu": NEEDS["gpus"]} if NEEDS["gpus"] else {}),
     # `exec` makes the job a direct child of this process, so that it ends with it.
     shell:
-        "exec env " + THREADS + " " + GI + f' job "{FILE}" {{wildcards.name}} --out .'
+        "exec " + GI + f' job "{FILE}" {{wildcards.name}} --out .'

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import rdata
 import xarray as xr
+from threadpoolctl import threadpool_limits
 
 from gi_lib import cohorts
 from gi_lib.cohorts import COHORTS, LARGE_COUNTRIES, DataUnavailable, load_cohort, resolve_cohort
@@ -41,6 +42,15 @@ def simulations(monkeypatch) -> list[tuple]:
 
 
 # --------------------------------------------------------------------------------------------- simulated
+
+
+def test_a_cohort_is_the_same_to_the_bit_whatever_the_cores(monkeypatch, tmp_path):
+    found = []
+    for threads in (1, 2):
+        monkeypatch.setenv("GI_CACHE_DIR", str(tmp_path / str(threads)))
+        with threadpool_limits(threads):
+            found.append(fingerprint(load_cohort("simulated", "demo", 3)))
+    assert found[0] == found[1]
 
 
 def test_a_second_call_reads_what_the_first_has_made(own_cache, simulations):
