@@ -384,7 +384,12 @@ def execute(project: Project, page: str, scale: str = "demo", threads: int = 1) 
 
 
 def record(
-    project: Project, page: str, scale: str = "demo", threads: int = 1, given: Mapping[str, Any] | None = None
+    project: Project,
+    page: str,
+    scale: str = "demo",
+    threads: int = 1,
+    given: Mapping[str, Any] | None = None,
+    part: str = "",
 ) -> Path:
     """Run a page and keep its small tables, with their provenance, under ``results/``.
 
@@ -396,17 +401,21 @@ def record(
         As for `execute`.
     given : mapping, optional
         Parameters that replace those of ``runs.yml``.
+    part : str, optional
+        Name of this part of a recording that is made in parts, such as some of its traits: it gets a folder of its own.
 
     Returns
     -------
     Path
-        ``results/<notebook>/<cohort>-<scale>``, made anew.
+        ``results/<notebook>/<cohort>-<scale>`` or ``<cohort>-<scale>-<part>``, made anew.
 
     Raises
     ------
     BookError
-        If the page cannot be executed, or a table is too large to be kept in the repository.
+        If the page cannot be executed, the part is no plain word, or a table is too large for the repository.
     """
+    if part and not re.fullmatch(r"[a-z0-9]+", part):
+        raise BookError(f"A part is named by lower-case letters and digits alone, not {part!r}.")
     entry = project.page(page)
     notebook = convert(project.notebooks / entry.source)
     declared = declared_parameters(notebook)
@@ -427,12 +436,13 @@ def record(
             raise BookError(
                 f"{table.name} has {table.stat().st_size} bytes; at most {LARGEST_RECORD} are recorded."
             )
-    target = project.root / "results" / entry.notebook / f"{provenance['main_cohort']}-{scale}"
+    name = "-".join(filter(None, [provenance["main_cohort"], scale, part]))
+    target = project.root / "results" / entry.notebook / name
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     for table in tables:
         shutil.copy(table, target / table.name)
-    provenance["recorded"] = datetime.now(UTC).date().isoformat()
+    provenance |= {"part": part, "recorded": datetime.now(UTC).date().isoformat()}
     write_text(target / "provenance.json", json.dumps(provenance, indent=1) + "\n")
     return target
 

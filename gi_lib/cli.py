@@ -347,6 +347,7 @@ def record(
         list[str] | None, typer.Option("-p", metavar="NAME=VALUE", help="Replace a parameter of runs.yml.")
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads of the numerical libraries.")] = 1,
+    part: Annotated[str, typer.Option(help="Name of this part of a recording that is made in parts.")] = "",
     root: Root = None,
 ) -> None:
     """Run one page and keep its tables under results/, for the book to show beside its own run."""
@@ -357,7 +358,7 @@ def record(
             raise typer.BadParameter(f"-p takes NAME=VALUE, not {assignment!r}.")
         given[name] = yaml.safe_load(value)
     with _open_book(root) as (builder, project):
-        typer.echo(f"Recorded in {builder.record(project, page, scale, threads, given)}")
+        typer.echo(f"Recorded in {builder.record(project, page, scale, threads, given, part)}")
 
 
 @app.command()

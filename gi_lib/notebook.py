@@ -267,20 +267,22 @@ class Run:
 
         They get the marks ``cohort``, ``scale``, ``data``, ``commit``, ``device`` and ``recorded`` (a date).
 
-        Recorded runs stand in ``results/<notebook>/<cohort>-<scale>/``; the table is empty if there are none.
+        Recorded runs stand in ``results/<notebook>/<cohort>-<scale>/``, or a part of one in
+        ``<cohort>-<scale>-<part>/``; the table is empty if there are none.
         """
         tables = []
         for path in sorted((REPOSITORY / "results" / (notebook or self.name)).glob(f"*/{name}.csv")):
             provenance = json.loads((path.parent / "provenance.json").read_text())
             table = pd.read_csv(path, keep_default_na=False, na_values=[""])
-            cohort, scale = path.parent.name.rsplit("-", 1)
             marks = {
-                "data": (COHORTS | PANELS)[cohort],
+                "cohort": provenance["main_cohort"],
+                "scale": provenance["parameters"]["scale"],
+                "data": (COHORTS | PANELS)[provenance["main_cohort"]],
                 "commit": provenance["commit"],
                 "device": provenance["device"],
                 "recorded": provenance["recorded"],
             }
-            tables.append(table.assign(cohort=cohort, scale=scale, **marks))
+            tables.append(table.assign(**marks))
         return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
     def benchmark(self, name: str) -> pd.DataFrame:

@@ -275,10 +275,19 @@ def test_a_saved_table_is_a_small_csv_and_comes_back(namespace):
 
 def test_recorded_tables_are_marked_with_where_they_come_from(namespace, monkeypatch, tmp_path):
     monkeypatch.setattr(notebook, "REPOSITORY", tmp_path)
-    for name in ("arabidopsis-paper", "arabidopsis-simulated-traits-demo"):
-        folder = tmp_path / "results" / "galiana" / name
+    for cohort, scale, part in (
+        ("arabidopsis", "paper", "-more"),
+        ("arabidopsis-simulated-traits", "demo", ""),
+    ):
+        folder = tmp_path / "results" / "galiana" / f"{cohort}-{scale}{part}"
         folder.mkdir(parents=True)
-        provenance = {"commit": "abc", "device": "cuda", "recorded": "2024-05-01"}
+        provenance = {
+            "main_cohort": cohort,
+            "parameters": {"scale": scale},
+            "commit": "abc",
+            "device": "cuda",
+            "recorded": "2024-05-01",
+        }
         (folder / "provenance.json").write_text(json.dumps(provenance))
         (folder / "scores.csv").write_text("model,country,r\nridge,NA,0.5\nplace,,\n")
     run = notebook.start("galiana", namespace)

@@ -128,7 +128,8 @@ def test_recorded_runs_carry_their_provenance():
     for folder in folders:
         provenance = json.loads((folder / "provenance.json").read_text())
         assert provenance["notebook"] == folder.parent.name
-        assert folder.name == f"{provenance['main_cohort']}-{provenance['parameters']['scale']}"
+        named = [provenance["main_cohort"], provenance["parameters"]["scale"], provenance.get("part")]
+        assert folder.name == "-".join(filter(None, named))
         assert provenance["data_sha256"]
         assert not provenance["commit"].endswith("+"), f"{folder} was recorded from uncommitted sources"
 

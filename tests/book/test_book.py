@@ -291,8 +291,14 @@ def test_a_recorded_run_keeps_tables_with_their_provenance(toy: book.Project) ->
     assert datetime.date.fromisoformat(provenance["recorded"])
     assert not toy.executed("first", "demo").exists()  # the page of the book is left alone
 
+    more = book.record(toy, "first", "demo", given={"seed": 8}, part="more")
+    assert more == target.with_name("toy-demo-more")
+    assert (target / "table.csv").read_text() == "seed\n7\n"  # the other part stays
+
     with pytest.raises(book.BookError, match="no parameter 'sede'"):
         book.record(toy, "first", "demo", given={"sede": 7})
+    with pytest.raises(book.BookError, match="lower-case letters and digits"):
+        book.record(toy, "first", "demo", part="../else")
 
 
 def test_the_data_table_lists_every_file_with_licence_and_reference() -> None:
