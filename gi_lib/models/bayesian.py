@@ -14,7 +14,6 @@ from numbers import Integral
 
 import numpy as np
 import pandas as pd
-from arviz_stats.base import array_stats
 from numba import njit
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, RegressorMixin
@@ -159,6 +158,8 @@ class BayesianRegression(RegressorMixin, BaseEstimator):
             al. 2021 (doi 10.1214/20-BA1221): above 1.01 the chains, or the halves of a single one, do not agree. NaN
             where nothing varies, or where there are fewer than eight draws.
         """
+        from arviz_stats.base import array_stats  # slow to import, and needed here alone
+
         check_is_fitted(self, "traces_")
         rows = []
         for trait, chains in enumerate(self.traces_):

@@ -12,9 +12,6 @@ with standardised markers and s the standard deviation of the labels y, as in gl
 import warnings
 
 import numpy as np
-from skglm.datafits import Quadratic
-from skglm.penalties import L1_plus_L2
-from skglm.solvers import AndersonCD
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import KFold
@@ -162,6 +159,10 @@ def elastic_net_path(
     FloatingPointError
         If the solver fails.
     """
+    from skglm.datafits import Quadratic  # slow to import, and needed here alone
+    from skglm.penalties import L1_plus_L2
+    from skglm.solvers import AndersonCD
+
     scaler = StandardScaler()
     scaled = np.asfortranarray(scaler.fit_transform(np.asarray(markers, float)))
     varies = scaler.var_ > SAME * np.maximum(scaler.mean_**2, 1)
