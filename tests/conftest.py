@@ -18,9 +18,12 @@ _MIRROR = os.environ.get("GI_DATA_MIRROR", "")
 
 @pytest.fixture(scope="session", autouse=True)
 def isolated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Give the session its own cache, no mirror, the project's manifests, and no network."""
+    """Give the session its own cache, shared by its workers, no mirror, the project's manifests, and no network."""
+    place = tmp_path_factory.getbasetemp()
+    cache = (place.parent if "PYTEST_XDIST_WORKER" in os.environ else place) / "cache"
+    cache.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GI_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("GI_CACHE_DIR", str(cache))
         patch.setenv("GI_OFFLINE", "1")
         for name in ("GI_DATA_MIRROR", "GI_MANIFEST_DIR"):
             patch.delenv(name, raising=False)

@@ -115,13 +115,14 @@ def test_known_models_are_those_of_a_cohort_that_has_everything():
     assert {"Galiana", "frozen500", "GPSNN", "GBLUP", "country mean"} <= set(known_models())
 
 
-def test_the_table_holds_what_cross_validation_gives(done):
+def test_the_table_holds_what_cross_validation_gives(done, monkeypatch):
     _, folder = done
     table = pd.read_parquet(folder / "predictions.parquet")
     assert list(table) == ["cohort", *COLUMNS]
+    monkeypatch.setenv("GI_CACHE_DIR", str(folder / "cache"))  # for the cohort
     cohort = load_cohort("simulated", "demo", 2)
     gblup = [model for model in baselines(cohort) if model.name == "GBLUP"]
-    alone = cross_validate(cohort, gblup, RandomFolds(3, 1, 2), 2)
+    alone = cross_validate(cohort, gblup, RandomFolds(3, 1, 2), 2, cached=False)
     mine = table[(table["model"] == "GBLUP") & (table["seed"] == 2)].drop(columns="cohort")
     pd.testing.assert_frame_equal(mine.reset_index(drop=True), alone)
 
@@ -171,12 +172,14 @@ def test_the_threads_around_a_job_do_not_matter(done, tmp_path, monkeypatch):
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     with threadpool_limits(2):
-        for name in sweep.jobs():
+        for name in (jobs := [name for name in sweep.jobs() if "seed-1" in name]):
             run_job(sweep, name, tmp_path)
         assert torch.get_num_threads() == 2
     torch.set_num_threads(before)
-    gather(sweep, tmp_path)
-    assert (tmp_path / "predictions.parquet").read_bytes() == (folder / "predictions.parquet").read_bytes()
+    for name in jobs:
+        assert (tmp_path / "jobs" / f"{name}.parquet").read_bytes() == (
+            folder / "jobs" / f"{name}.parquet"
+        ).read_bytes()
 
 
 def test_what_is_missing_or_damaged_is_named(done, tmp_path, written):
