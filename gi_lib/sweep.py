@@ -222,7 +222,7 @@ def run_job(sweep: Sweep, name: str, folder: str | Path) -> Path:
     Raises
     ------
     SweepError
-        If there is no such job, or its cohort cannot be had, or lacks what a model needs.
+        If there is no such job, its cohort cannot be had or lacks what a model needs, or a training diverges.
     """
     job = _find(sweep, name)
     before = torch.get_num_threads()
@@ -233,7 +233,7 @@ def run_job(sweep: Sweep, name: str, folder: str | Path) -> Path:
             cohort = load_cohort(place, sweep.scale, job.seed)
             split = SPLITS[job.split](sweep.n_splits, sweep.n_repeats, job.seed)
             predictions = cross_validate(cohort, _models(sweep, cohort, job.models), split, job.seed)
-    except (ValueError, OSError) as error:
+    except (ValueError, FloatingPointError, OSError) as error:
         raise SweepError(f"Job {name}: {error}") from None
     finally:
         torch.set_num_threads(before)
