@@ -416,14 +416,14 @@ bad(A, "min_maf of a half", lambda at: counted(vcf(at), min_maf=0.5),
 
 A = "Annovar"
 bad(A, "empty table", lambda at: counted(vcf(at), annovar=(str(put(at, "x_multianno.txt", "")),)),
-    EncodingError, "x_multianno.txt, line 1: there is no column Func.TABLE")
+    EncodingError, "x_multianno.txt is none of Annovar's tables")
 bad(A, "another file", lambda at: counted(vcf(at), annovar=(str(put(at, "x.txt", "Chr\tStart\n1\t5\n")),)),
     EncodingError, "x.txt", "allowed are *_multianno.txt")
 bad(A, "one of a pair",
     lambda at: counted(vcf(at), annovar=(str(put(at, "x.variant_function", "exonic\tG1\n")),)),
     EncodingError, "x.variant_function", "one of a pair")
 bad(A, "binary junk", lambda at: counted(vcf(at), annovar=(str(put(at, "x_multianno.txt", JUNK)),)),
-    EncodingError, "x_multianno.txt, line 1: there is no column Func.TABLE")
+    EncodingError, "x_multianno.txt is none of Annovar's tables")
 MULTIANNO = tabbed("Chr Start End Ref Alt Func.g Gene.g GeneDetail.g ExonicFunc.g AAChange.g") + "\n"
 bad(A, "a start in words", lambda at: counted(vcf(at), annovar=(str(
         put(at, "x_multianno.txt", MULTIANNO + tabbed("1 five 5 A T exonic G1 . stopgain .") + "\n")),)),

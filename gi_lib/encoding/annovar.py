@@ -406,7 +406,7 @@ def _exonic_variant_function(path: Path) -> Iterator[_Line]:
 
 def _multianno(path: Path) -> Iterator[_Line]:
     lines = _lines(path)
-    _, header = next(lines, (1, []))
+    _, header = next(lines)
     at = _columns(path, header)
     needed = 1 + max(where for where in at if where is not None)
     for number, columns in lines:
