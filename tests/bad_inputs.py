@@ -826,11 +826,11 @@ bad(A, "splits: no place is known", lambda at: validated(split=RegionFolds(3), l
     ValueError, "known place")
 bad(A, "splits: hybrids without parents", lambda at: validated(split=ParentFolds()),
     ValueError, "no coordinate 'mother'")
-bad(A, "classes: an unknown country",
+bad(A, "classes: no country is known",
     lambda at: classify_countries(
         cohort(country=[""] * N), [Model("a", GalianaClassifier(**QUICK), "counts")], RandomFolds(3),
         cached=False),
-    ValueError, "12 accessions is unknown", "s0")
+    ValueError, "a, one of its folds", "one class only ('')", "two or more")
 bad(A, "classes: lists of two lengths", lambda at: classification_scores(["a"], ["a", "b"]),
     ValueError, "1 classes", "2")
 TUNED = {"n_covariates": ("choice", 0, 1)}

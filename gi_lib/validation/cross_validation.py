@@ -102,8 +102,8 @@ def classify_countries(
 ) -> pd.DataFrame:
     """Predict the country of every accession by classifiers that have not seen it.
 
-    Parameters are those of `cross_validate`; the label is the country, so models must not read it, and every
-    accession must have one.
+    Parameters are those of `cross_validate`; the label is the country, so models must not read it.
+    Accessions of unknown country (an empty name) count as one country of their own.
 
     Returns
     -------
@@ -112,15 +112,10 @@ def classify_countries(
 
     Raises
     ------
-    ValueError
-        As `cross_validate`, or if the country of an accession is unknown.
+    ValueError, FloatingPointError
+        As `cross_validate`.
     """
     labels = cohort["country"].values
-    if (labels == "").any():
-        raise ValueError(
-            f"The country of {(labels == '').sum()} accessions is unknown, such as "
-            f"{cohort['sample'].values[labels == ''][0]}; leave them out."
-        )
     tables = [
         pd.DataFrame(
             {
