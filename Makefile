@@ -20,7 +20,7 @@ SETUP :=
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help book test slow browser bench sync lint serve clean environment
+.PHONY: help book test slow bad-inputs browser bench sync lint serve clean environment
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s%s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -34,6 +34,9 @@ test: $(SETUP) ## run the fast tests
 
 slow: $(SETUP) ## run the tests that take longer than a few seconds
 	@$(RUN) -m pytest -m slow $(PYTEST_ARGS)
+
+bad-inputs: $(SETUP) ## print what is refused as input, and the sentence that says so
+	@$(RUN) tests/bad_inputs.py
 
 browser: $(SETUP) ## check the built book in a real browser
 	@GI_REQUIRE_BROWSER=1 $(RUN) -m pytest tests/book/test_browser.py $(PYTEST_ARGS)

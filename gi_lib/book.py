@@ -203,9 +203,14 @@ def convert(source: Path) -> NotebookNode:
     Raises
     ------
     BookError
-        If not exactly one cell is tagged ``parameters``.
+        If the file cannot be read, or not exactly one cell is tagged ``parameters``.
     """
-    notebook = jupytext.read(source)
+    try:
+        notebook = jupytext.read(source)
+    except OSError as error:
+        raise BookError(f"{source} cannot be read: {error.strerror}.") from None
+    except ValueError as error:  # also text of another encoding
+        raise BookError(f"{source} is no text notebook: {' '.join(str(error).split())}.") from None
     tagged = sum("parameters" in _tags(cell) for cell in notebook.cells)
     if tagged != 1:
         raise BookError(

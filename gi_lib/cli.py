@@ -48,6 +48,13 @@ def one_sentence(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
+def _sentence(error: Exception) -> str:
+    """What an error says; of the operating system's, without its number."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}."
+    return str(error)
+
+
 def _show_version(asked: bool) -> None:
     if asked:
         typer.echo(f"gi {gi_lib.__version__}")
@@ -236,8 +243,10 @@ def encode(
             inputs, out, settings, tables=encoding.Tables(accessions, traits, kind, name), cores=cores, work=work,
             share=_share(share), stretch=stretch, progress=progress,
         )  # fmt: skip
+        if report is not None and result.report is not None:
+            report.write_text(json.dumps(result.report.to_dict(), indent=1) + "\n", encoding="utf-8")
     except (ValueError, OSError) as error:
-        typer.echo(f"gi: {error}", err=True)
+        typer.echo(f"gi: {_sentence(error)}", err=True)
         raise typer.Exit(1) from None
     if result.report is None:
         typer.echo(f"Counted {result.counted} stretches; {result.waiting} are missing.")
@@ -248,8 +257,6 @@ def encode(
             typer.echo(
                 "Without a FASTA nothing tells what coding variants do; they are counted as 'exonic unknown'."
             )
-        if report is not None:
-            report.write_text(json.dumps(result.report.to_dict(), indent=1) + "\n", encoding="utf-8")
         typer.echo(f"Written to {out}.")
     speed = result.amount / max(result.seconds, 1e-9)
     rate = f"{speed / 1e6:,.1f} MB/s" if result.unit == "B" else f"{speed:,.0f} {result.unit}/s"
@@ -289,7 +296,7 @@ def panel(
         made, steps = encoding.read_panel(inputs, tables, pass_only)
         save_cohort(made, out)
     except (ValueError, OSError) as error:
-        typer.echo(f"gi: {error}", err=True)
+        typer.echo(f"gi: {_sentence(error)}", err=True)
         raise typer.Exit(1) from None
     for step, markers in steps.itertuples(index=False):
         typer.echo(f"{step:<45}{markers:>15,}")
@@ -356,7 +363,12 @@ def record(
         name, is_assigned, value = assignment.partition("=")
         if not is_assigned:
             raise typer.BadParameter(f"-p takes NAME=VALUE, not {assignment!r}.")
-        given[name] = yaml.safe_load(value)
+        try:
+            given[name] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise typer.BadParameter(
+                f"-p takes NAME=VALUE with a value in YAML, not {assignment!r}."
+            ) from None
     with _open_book(root) as (builder, project):
         typer.echo(f"Recorded in {builder.record(project, page, scale, threads, given, part)}")
 
@@ -446,7 +458,7 @@ def _open_sweep(file: Path) -> Iterator[tuple[Any, Any]]:
     try:
         yield sweeps, sweeps.read_sweep(file)
     except (sweeps.SweepError, DataError, OSError) as error:
-        typer.echo(f"gi: {error}", err=True)
+        typer.echo(f"gi: {_sentence(error)}", err=True)
         raise typer.Exit(1) from None
 
 

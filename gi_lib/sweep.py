@@ -157,7 +157,9 @@ def read_sweep(path: str | Path) -> Sweep:
     path = Path(path)
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except OSError as error:
+        raise SweepError(f"{path} cannot be read: {error.strerror}.") from None
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise SweepError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise SweepError(f"{path} holds no table of settings, but {type(content).__name__}.")
@@ -192,7 +194,7 @@ def _checked(given: Any, kind: type, what: str) -> dict[str, Any]:
         for one in values:
             if name in allowed and one not in allowed[name]:
                 raise SweepError(f"{name} has {one!r}; allowed are {', '.join(allowed[name])}.")
-            if name == "cohorts" and not (one in COHORTS or is_own(str(one))):
+            if name == "cohorts" and not (isinstance(one, str) and (one in COHORTS or is_own(one))):
                 raise SweepError(
                     f"cohorts has {one!r}; allowed are {', '.join(COHORTS)} or a folder NAME.zarr."
                 )
@@ -222,7 +224,7 @@ def run_job(sweep: Sweep, name: str, folder: str | Path) -> Path:
     Raises
     ------
     SweepError
-        If there is no such job, or its cohort cannot be had, or lacks what a model needs.
+        If there is no such job, its cohort cannot be had or lacks what a model needs, or a training diverges.
     """
     job = _find(sweep, name)
     before = torch.get_num_threads()
@@ -233,7 +235,7 @@ def run_job(sweep: Sweep, name: str, folder: str | Path) -> Path:
             cohort = load_cohort(place, sweep.scale, job.seed)
             split = SPLITS[job.split](sweep.n_splits, sweep.n_repeats, job.seed)
             predictions = cross_validate(cohort, _models(sweep, cohort, job.models), split, job.seed)
-    except (ValueError, OSError) as error:
+    except (ValueError, FloatingPointError, OSError) as error:
         raise SweepError(f"Job {name}: {error}") from None
     finally:
         torch.set_num_threads(before)

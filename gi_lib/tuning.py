@@ -375,7 +375,7 @@ class Tuned(RegressorMixin, BaseEstimator):
         try:
             code = [_code_version(), *map(_foreign_source, (estimator, *settings.values()))]
             return joblib.hash([X, y, more, type(estimator), settings, space, own, code], "sha1")
-        except (pickle.PicklingError, AttributeError, OSError) as error:
+        except (pickle.PicklingError, AttributeError, OSError, TypeError) as error:
             raise ValueError(
                 f"{type(estimator).__name__} or one of its settings has no lasting name to keep trials by; "
                 "use storage=None."

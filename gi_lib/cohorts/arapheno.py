@@ -47,13 +47,16 @@ def read_arapheno(path: str | Path) -> tuple[pd.DataFrame, list[str]]:
     Raises
     ------
     DataError
-        If the archive is damaged, has no table of a study, or a table that is not as described.
+        If the archive cannot be read or is damaged, has no table of a study, or a table that is not as described.
     """
     path = Path(path)
     try:
         with zipfile.ZipFile(path) as archive:
             texts = _read_texts(archive)
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from None
+    # A method of compression that Python lacks, or a password, is one of the last two.
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise DataError(f"{path.name} is no archive, or damaged ({error}).") from None
     tables = {}
     for file, text in texts.items():

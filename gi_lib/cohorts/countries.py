@@ -114,7 +114,7 @@ def country_code(label: str) -> str:
     code = _CODES.get(label.strip().casefold())
     if code is None:
         raise ValueError(
-            f"{label!r} is no known country; allowed are English names, two or three letters of ISO 3166, and "
-            f"{', '.join(_OTHER_SPELLINGS)}."
+            f"{label!r} is no known country; allowed are English names, the two or three letters of ISO 3166, and "
+            "those of the Olympic Committee, such as Germany, DE, DEU or GER."
         )
     return code

@@ -141,11 +141,14 @@ def read_tissue(path: str | Path, tissue: str) -> Tissue:
     Raises
     ------
     DataError
-        If a column is missing or stands twice, or a cell is not what it should be.
+        If the file cannot be read, a column is missing or stands twice, or a cell is not what it should be.
     """
     path = Path(path)
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as text:
-        table = read_table(text, path.name, "Ecotype_ID")
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace", newline="") as text:
+            table = read_table(text, path.name, "Ecotype_ID")
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from None
     require_columns(table, ["Country", "Latitude", "Longitude"], path.name)
     ending = f"_{tissue}_ionome"
     elements = [column for column in table if re.fullmatch(rf"[A-Z][a-z]?\d+{ending}", column)]

@@ -247,7 +247,7 @@ def open_cohort(path: str | Path, needs: str | None = None) -> xr.Dataset:
     try:
         cohort = xr.open_zarr(path, chunks=None).load()
     except Exception as error:
-        raise CohortError(f"{path} cannot be read as a Zarr store: {error}") from error
+        raise CohortError(f"{path} cannot be read as a Zarr store: {' '.join(str(error).split())}") from error
     for name in cohort.variables:
         if cohort[name].dtype.kind in "OT":
             cohort[name] = cohort[name].astype(str)

@@ -189,9 +189,11 @@ def _load_manifest(path: Path) -> Manifest:
     where = f"Manifest {path.name}"
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         problem = " ".join(str(error).split())
         raise DataError(f"{where} is not valid YAML: {problem}.") from None
+    except OSError as error:
+        raise DataError(f"{where} cannot be read: {error.strerror}.") from None
     _check_keys(raw, _MANIFEST_KEYS, where)
     if raw["dataset"] != path.stem or not _NAME.fullmatch(path.stem):
         raise DataError(
@@ -235,7 +237,11 @@ def _check_doi(doi: str, where: str) -> None:
 def _check_entry(entry: dict[str, Any], where: str) -> None:
     """Check the rules between the keys of one file."""
     verified, manual = entry.get("verified", True), entry.get("manual", False)
-    if urlsplit(entry["url"]).scheme not in ("http", "https"):
+    try:
+        address = urlsplit(entry["url"])
+    except ValueError:  # brackets that hold no IPv6 address
+        address = urlsplit("")
+    if address.scheme not in ("http", "https") or not address.netloc:
         raise DataError(f"{where}, key 'url': expected an http or https address, found {entry['url']!r}.")
     if "doi" in entry:
         _check_doi(entry["doi"], where)

@@ -310,7 +310,9 @@ def read_gff3(path: str | Path) -> GeneModels:
         If a line does not have nine columns or its coordinates make no interval.
         If the file holds no gene with a transcript, or two genes of one name.
         If a transcript, or a part of one, lies on another chromosome than its gene.
-        If the file is damaged.
+        If the file is damaged or cannot be read.
+    FileNotFoundError
+        If there is no such file.
     """
     path = Path(path)
     if not path.is_file():
@@ -361,6 +363,8 @@ def _read_bytes(path: Path) -> bytes:
         if content.startswith(b"\x1f\x8b"):
             return gzip.decompress(content)
         return lzma.decompress(content) if content.startswith(b"\xfd7zXZ") else content
+    except PermissionError:
+        raise GeneModelError(f"{path.name} cannot be read: permission denied.") from None
     except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, gzip.BadGzipFile) as error:
         raise GeneModelError(f"{path.name} is damaged or cut short ({error}).") from error
 

@@ -116,15 +116,27 @@ class DosageImputer(TransformerMixin, BaseEstimator):
         return np.where(missing, self.fill_, X).astype(np.float32)
 
 
+_ROUNDING = 1e-6  # of dosages that are fractions
+
+
 def missing_dosages(X: np.ndarray) -> np.ndarray:
     """Where dosages of shape (sample, marker) are missing: 255, or NaN among floats.
 
     Raises
     ------
     ValueError
-        If X has another number of dimensions.
+        If X has another number of dimensions, is not of numbers, or one is not between 0 and 2.
     """
-    if X.ndim != 2:
-        raise ValueError(f"X has shape {X.shape}; dosages are of shape (sample, marker).")
+    if X.ndim != 2 or not X.shape[1] or X.dtype.kind not in "biuf":
+        raise ValueError(f"X is {X.dtype} of shape {X.shape}; dosages are numbers of shape (sample, marker).")
     missing = X == MISSING_DOSAGE
-    return missing | np.isnan(X) if X.dtype.kind == "f" else missing
+    if X.dtype.kind == "f":
+        missing |= np.isnan(X)
+    wrong = ~missing & ~((X >= -_ROUNDING) & (X <= 2 + _ROUNDING))
+    if wrong.any():
+        sample, marker = np.argwhere(wrong)[0]
+        raise ValueError(
+            f"The dosage of marker number {marker} in accession number {sample} is {X[sample, marker]}; dosages lie "
+            f"between 0 and 2, {MISSING_DOSAGE} or NaN where one is missing."
+        )
+    return missing

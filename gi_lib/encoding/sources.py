@@ -504,10 +504,10 @@ class VcfZarr(_ArraySource):
             self.position = np.asarray(self.store["variant_position"][:], np.int64)
             self._genotype = self.store["call_genotype"]
             self.samples = _strings(self.store["sample_id"][:]).tolist()
+            self._contigs = chromosome_names(_strings(self.store["contig_id"][:])).tolist()
         except (KeyError, FileNotFoundError, ValueError) as error:
             raise SourceError(f"{path.name} is not a VCF Zarr store: {error}.") from None
         self.size = len(self.position)
-        self._contigs = chromosome_names(_strings(self.store["contig_id"][:])).tolist()
         self._info = {
             name.removeprefix("variant_"): name
             for name in self.store.array_keys()

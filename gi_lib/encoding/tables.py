@@ -1,5 +1,6 @@
 """From genotypes to a cohort: a table of accessions and a table of traits, both optional."""
 
+import csv
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,18 +106,41 @@ def read_table(path: str | Path) -> pd.DataFrame:
     Raises
     ------
     EncodingError
-        If there is no such file, it is no table, has no column ``sample``, or a sample twice.
+        If there is no such file, it is no table, rows differ in their number of cells, there is no column ``sample``,
+        or a column or a sample stands twice.
     """
-    name, separator = Path(path).name, "\t" if Path(path).suffix in (".tsv", ".txt") else ","
+    path, separator = Path(path), "\t" if Path(path).suffix in (".tsv", ".txt") else ","
+    name = path.name
+    if not path.exists():
+        raise EncodingError(f"There is no file {path}.")
+    # Not by pandas, which renames a column that stands twice, shifts rows that are too long, and fills up short ones.
     try:
-        table = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False)
-    except FileNotFoundError:
-        raise EncodingError(f"There is no file {path}.") from None
-    except (ValueError, UnicodeDecodeError) as error:
-        raise EncodingError(f"{name} cannot be read as a table: {' '.join(str(error).split())}.") from None
+        with path.open(encoding="utf-8-sig", newline="") as text:
+            reader = csv.reader(text, delimiter=separator)
+            rows = [(reader.line_num, row) for row in reader if row]
+    except OSError as error:
+        raise EncodingError(f"{path} cannot be read: {error.strerror}.") from None
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise EncodingError(f"{name} cannot be read as a table: {error}.") from None
+    if not rows:
+        raise EncodingError(f"{name} is empty.")
+    (_, header), *rows = rows
+    columns = pd.Index([column.strip() for column in header])
+    if not columns.is_unique:
+        raise EncodingError(
+            f"{name} has the column {columns[columns.duplicated()][0]!r} twice; the names of columns must be unique."
+        )
+    for line, row in rows:
+        if len(row) != len(columns):
+            raise EncodingError(
+                f"{name}, line {line:,}: {len(row)} cells; the first line names {len(columns)} columns."
+            )
+    table = pd.DataFrame([row for _, row in rows], columns=columns, dtype=object)
     if "sample" not in table:
         raise EncodingError(f"{name} has no column 'sample'; it begins with {', '.join(table.columns[:8])}.")
-    table = table.set_index("sample")
+    table = table.set_index(table.pop("sample").str.strip())
+    if not len(table):
+        raise EncodingError(f"{name} has no row of a sample.")
     if not table.index.is_unique:
         raise EncodingError(f"{name} has the sample {table.index[table.index.duplicated()][0]!r} twice.")
     return table

@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from gi_lib.evaluation.correlation import check_bootstrap
+
 
 def classification_scores(
     observed: np.ndarray, predicted: np.ndarray, n_bootstrap: int = 500, level: float = 0.95, seed: int = 1
@@ -23,8 +25,9 @@ def classification_scores(
     Raises
     ------
     ValueError
-        If the arrays differ in length or are empty.
+        If the arrays differ in length or are empty, or a setting is out of its range.
     """
+    check_bootstrap(n_bootstrap, level, least=1)
     observed, predicted = np.asarray(observed), np.asarray(predicted)
     if observed.shape != predicted.shape or not observed.size:
         raise ValueError(
@@ -78,7 +81,16 @@ def mcc_difference(
     Returns
     -------
     difference, low, high : float
+
+    Raises
+    ------
+    ValueError
+        If the arrays differ in length or are empty, or a setting is out of its range.
     """
+    check_bootstrap(n_bootstrap, level, least=1)
+    sizes = {np.size(classes) for classes in (observed, predicted, other)}
+    if len(sizes) > 1 or not np.size(observed):
+        raise ValueError(f"observed, predicted and other have {sorted(sizes)} classes; they must match.")
     ours, n_classes = _pairs(observed, predicted)
     theirs, n_others = _pairs(observed, other)
 

@@ -20,6 +20,7 @@ from gi_lib.evaluation.correlation import (
     NEEDED,
     POOLED,
     WITHIN,
+    check_level,
     check_models,
     check_predictions,
     country_correlations,
@@ -151,8 +152,9 @@ def interval_over_repeats(
     Raises
     ------
     ValueError
-        If a geometric mean of numbers is asked for that are not all positive.
+        If a geometric mean of numbers is asked for that are not all positive, or the level is not between 0 and 1.
     """
+    check_level(level)
     if geometric:
         if not (table[value] > 0).all():
             raise ValueError(f"Some numbers of {value!r} are not positive; they have no geometric mean.")
@@ -276,8 +278,7 @@ def _paired(scores: pd.DataFrame, model: str, other: str, level: float) -> pd.Da
 
 def _corrected(scores: pd.DataFrame, keys: list[str], level: float) -> pd.DataFrame:
     """Mean over folds, the scale of its t distribution, and the interval."""
-    if not 0 < level < 1:
-        raise ValueError(f"level is {level}; allowed are values between 0 and 1.")
+    check_level(level)
     if scores.groupby("repeat")["fold"].nunique().min() < 2:
         raise ValueError("A repeat has a single fold; the corrected variance needs at least two in each.")
     # A fold without a score counts neither as a fold nor by its size.
@@ -549,8 +550,7 @@ def property_and_performance(values: pd.Series, scores: pd.DataFrame, level: flo
     ValueError
         If a scored trait has no value, or the values are all equal.
     """
-    if not 0 < level < 1:
-        raise ValueError(f"level is {level}; allowed are values between 0 and 1.")
+    check_level(level)
     scores = scores[scores["trait"] != MEAN_OVER_TRAITS].dropna(subset="estimate")
     lacking = sorted(set(scores["trait"]) - set(values.dropna().index))
     if lacking:

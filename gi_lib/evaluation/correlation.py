@@ -5,6 +5,8 @@ The *pooled* correlation takes all accessions together, so a model that only kno
 of Raimondi et al. 2024, Figure 2.
 """
 
+from numbers import Integral, Real
+
 import numpy as np
 import pandas as pd
 
@@ -47,8 +49,9 @@ def correlations(
     Raises
     ------
     ValueError
-        If the table holds several splits or is empty.
+        If the table is refused by `check_predictions`, or a setting is out of its range.
     """
+    check_bootstrap(n_bootstrap, level)
     draws, index = bootstrap_correlations(predictions, min_accessions, n_bootstrap, seed)
     tail = (1 - level) / 2
     with np.errstate(all="ignore"):
@@ -87,8 +90,9 @@ def correlation_differences(
     Raises
     ------
     ValueError
-        If there is no such model.
+        If there is no such model, the table is refused by `check_predictions`, or a setting is out of its range.
     """
+    check_bootstrap(n_bootstrap, level)
     check_models(predictions, model, other)
     both = predictions[predictions["model"].isin([model, other])]
     draws, index = bootstrap_correlations(both, min_accessions, n_bootstrap, seed)
@@ -126,7 +130,13 @@ def within_folds(predictions: pd.DataFrame) -> pd.DataFrame:
     -------
     pandas.DataFrame
         The table with ``observed`` and ``predicted`` replaced.
+
+    Raises
+    ------
+    ValueError
+        If the table is refused by `check_predictions`.
     """
+    check_predictions(predictions, (*NEEDED, "fold"))
     unit = ["model", "trait", "split", "repeat", "fold", "country"]
     means = predictions.groupby(unit)[["observed", "predicted"]].transform("mean")
     return predictions.assign(
@@ -197,7 +207,7 @@ def bootstrap_correlations(
 
 
 def check_predictions(predictions: pd.DataFrame, needed: tuple[str, ...] = NEEDED) -> None:
-    """Refuse a table that is empty, lacks a needed column, holds several splits or one prediction twice.
+    """Refuse a table that is empty, lacks a column, holds several splits, one prediction twice or what is no number.
 
     Raises
     ------
@@ -215,6 +225,20 @@ def check_predictions(predictions: pd.DataFrame, needed: tuple[str, ...] = NEEDE
         raise ValueError(
             f"The table holds several splits ({', '.join(predictions['split'].unique())}); give one."
         )
+    for name in ("observed", "predicted"):
+        values = predictions[name]
+        if values.dtype.kind not in "iuf":
+            raise ValueError(f"The column {name!r} is of type {values.dtype}; needed are numbers.")
+        if np.isinf(values).any():
+            row = predictions[np.isinf(values).to_numpy()].iloc[0]
+            raise ValueError(
+                f"The column {name!r} holds an infinite value, of {row['trait']} of accession {row['sample']}."
+            )
+    if predictions["country"].isna().any():
+        row = predictions[predictions["country"].isna()].iloc[0]
+        raise ValueError(
+            f"The country of accession {row['sample']} is missing; write an empty text where it is unknown."
+        )
     twice = predictions.duplicated(["sample", "trait", "model", "repeat"])
     if twice.any():
         sample, trait, model, repeat = predictions.loc[
@@ -224,6 +248,31 @@ def check_predictions(predictions: pd.DataFrame, needed: tuple[str, ...] = NEEDE
             f"Accession {sample} has more than one prediction of {trait} by {model} in repeat {repeat}; "
             "allowed is one."
         )
+
+
+def check_bootstrap(n_bootstrap: int, level: float, least: int = 0) -> None:
+    """Refuse a number of resamples or a coverage that is none.
+
+    Raises
+    ------
+    ValueError
+        With what is allowed.
+    """
+    if isinstance(n_bootstrap, bool) or not isinstance(n_bootstrap, Integral) or n_bootstrap < least:
+        raise ValueError(f"n_bootstrap is {n_bootstrap!r}; allowed are whole numbers from {least}.")
+    check_level(level)
+
+
+def check_level(level: float) -> None:
+    """Refuse a coverage that is none.
+
+    Raises
+    ------
+    ValueError
+        With what is allowed.
+    """
+    if not isinstance(level, Real) or not 0 < level < 1:
+        raise ValueError(f"level is {level!r}; allowed are values between 0 and 1.")
 
 
 def check_models(predictions: pd.DataFrame, *names: str) -> None:
@@ -334,7 +383,13 @@ def country_correlations(predictions: pd.DataFrame, min_accessions: int = 50) ->
     -------
     pandas.DataFrame
         Columns ``model``, ``trait``, ``country``, ``n``, ``correlation``; repeats averaged.
+
+    Raises
+    ------
+    ValueError
+        If the table is refused by `check_predictions`.
     """
+    check_predictions(predictions)
     table = grouped_pearson(predictions, ["model", "trait", "country", "repeat"])
     table = table[(table["n"] > min_accessions) & (table["country"] != "")]
     return table.groupby(["model", "trait", "country"], sort=False, as_index=False).agg(

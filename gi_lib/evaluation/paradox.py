@@ -15,6 +15,7 @@ import pandas as pd
 from gi_lib.evaluation.correlation import (
     MEAN_OVER_TRAITS,
     POOLED,
+    check_bootstrap,
     check_predictions,
     observed_and_predicted,
     quantiles,
@@ -86,8 +87,7 @@ def decompose_correlations(
     check_predictions(predictions)
     if unknown not in UNKNOWN:
         raise ValueError(f"unknown is {unknown!r}; allowed are {', '.join(UNKNOWN)}.")
-    if not 0 < level < 1:
-        raise ValueError(f"level is {level}; allowed are values between 0 and 1.")
+    check_bootstrap(n_bootstrap, level)
     if unknown == "leave out":
         predictions = predictions[predictions["country"] != ""]
         if predictions.empty:

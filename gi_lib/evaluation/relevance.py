@@ -371,12 +371,13 @@ def ridge_weights(fitted: Pipeline) -> tuple[np.ndarray, np.ndarray]:
         If the pipeline is not a fitted `gi_lib.models.ridge` or `ridge_on_components`.
     """
     if not isinstance(fitted, Pipeline) or [name for name, _ in fitted.steps] != [
+        "complete",
         "standardscaler",
         "kernelpca",
         "pertrait",
     ]:
         raise ValueError("Weights are known of a fitted gi_lib.models.ridge only.")
-    scaler, components, per_trait = (step for _, step in fitted.steps)
+    _, scaler, components, per_trait = (step for _, step in fitted.steps)
     # The components of x are x X' V / sqrt(eigenvalue) with X the scaled training accessions.
     rotation = components.X_fit_.T @ (components.eigenvectors_ / np.sqrt(components.eigenvalues_))
     weight = np.empty((len(rotation), len(per_trait.pattern_)))

@@ -28,11 +28,18 @@ def variance_between_countries(
     Raises
     ------
     ValueError
-        If fewer than two countries have a labelled accession.
+        If the lengths differ, a label is infinite, all labels are the same, or fewer than two countries have a labelled
+        accession.
     """
+    if len(trait) != len(country):
+        raise ValueError(f"There are {len(trait)} labels and {len(country)} countries; they must match.")
+    if np.isinf(trait).any():
+        raise ValueError("A label is infinite; use NaN where one is missing.")
     table = pd.DataFrame({"trait": trait, "country": country}).replace({"country": {"": None}}).dropna()
     if table["country"].nunique() < 2:
         raise ValueError("The labelled accessions come from fewer than two countries.")
+    if table["trait"].nunique() < 2:
+        raise ValueError("The trait has no two different labels, so there is no variance to share out.")
     fit = smf.ols("trait ~ C(country)", data=table).fit()
     random = np.random.default_rng(seed)
     codes = pd.factorize(table["country"])[0]
@@ -65,7 +72,7 @@ def shares_between_countries(cohort: xr.Dataset, n_permutations: int = 999, seed
     Raises
     ------
     ValueError
-        If the labelled accessions of a trait come from fewer than two countries.
+        As `variance_between_countries`, after the name of the trait.
     """
     country = cohort["country"].values
     rows = []

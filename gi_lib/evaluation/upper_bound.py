@@ -22,6 +22,7 @@ from gi_lib.evaluation.correlation import (
     MEAN_OVER_TRAITS,
     POOLED,
     WITHIN,
+    check_level,
     quantiles,
     resamples,
     weighted_pearson,
@@ -162,7 +163,7 @@ def upper_bounds(
     """
     _check_choice("label", label, LABELS)
     _check_choice("interval", interval, INTERVALS)
-    _check_level(level)
+    check_level(level)
     measured = _measurements(cohort)
     traits = cohort["trait"].values.tolist()
     weights = None
@@ -397,7 +398,7 @@ def simulate_bounds(
     sizes = _check_simulation(
         n_accessions, signal_variance, noise_variance, n_replicates, label, distribution
     )
-    _check_level(level)
+    check_level(level)
     for interval in intervals:
         _check_choice("interval", interval, INTERVALS)
     groups = _blocks(sizes, n_simulations)
@@ -511,7 +512,7 @@ def chance_to_exceed(
     sizes = _check_simulation(
         n_accessions, signal_variance, noise_variance, n_replicates, label, distribution
     )
-    _check_level(level)
+    check_level(level)
     wrong = [share for share in shares if not 0 <= share <= 1]
     if wrong:
         raise ValueError(f"A share of the bound is {wrong[0]}; allowed are values from 0 to 1.")
@@ -914,8 +915,3 @@ def _nanmean(values: np.ndarray) -> float:
 def _check_choice(name: str, value: str, allowed: Sequence[str]) -> None:
     if value not in allowed:
         raise ValueError(f"{name} is {value!r}; allowed are {', '.join(allowed)}.")
-
-
-def _check_level(level: float) -> None:
-    if not 0 < level < 1:
-        raise ValueError(f"level is {level}; allowed are values between 0 and 1.")

@@ -13,6 +13,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
+from gi_lib.models.checks import complete_markers, labels_of, places_of, same_markers
 from gi_lib.models.gblup import GBLUP
 
 
@@ -23,8 +24,17 @@ class CountryMean(RegressorMixin, BaseEstimator):
     """
 
     def fit(self, X: np.ndarray, y: np.ndarray) -> "CountryMean":
-        """Fit on country names of shape (sample, 1) and labels of shape (sample, trait), NaN allowed."""
-        labels = pd.DataFrame(np.asarray(y, float).reshape(len(y), -1))
+        """Fit on country names of shape (sample, 1) and labels of shape (sample, trait), NaN allowed.
+
+        Raises
+        ------
+        ValueError
+            If X and y differ in length, a label is infinite, or a trait has no label.
+        """
+        labels = pd.DataFrame(labels_of(y, len(X)))
+        if labels.isna().all().any():
+            trait = int(labels.isna().all().argmax())
+            raise ValueError(f"Trait number {trait} has no label among {len(labels)} accessions.")
         self.single_trait_ = np.ndim(y) == 1
         self.mean_ = labels.groupby(np.ravel(X)).mean()
         self.overall_ = labels.mean()
@@ -58,15 +68,14 @@ class PerTrait(RegressorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a trait has fewer than two labels.
+            If X and y differ in length, a label is infinite, or a trait has fewer than two labels.
         """
-        y = np.asarray(y, float)
-        self.single_trait_ = y.ndim == 1
-        labels = y.reshape(len(y), -1)
+        labels = labels_of(y, len(X))
+        self.single_trait_ = np.ndim(y) == 1
         observed = ~np.isnan(labels)
         if (observed.sum(axis=0) < 2).any():
             trait = int(np.argmin(observed.sum(axis=0)))
-            raise ValueError(f"Trait number {trait} has fewer than two labels among {len(y)} accessions.")
+            raise ValueError(f"Trait number {trait} has fewer than two labels among {len(X)} accessions.")
         patterns, self.pattern_ = np.unique(observed, axis=1, return_inverse=True)
         self.fitted_ = [
             clone(self.estimator).fit(X[pattern], labels[np.ix_(pattern, self.pattern_ == i)])
@@ -94,10 +103,44 @@ class UnitSphere(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: np.ndarray) -> np.ndarray:
-        """Turn degrees into coordinates; an unknown place stays NaN."""
-        latitude, longitude = np.radians(np.asarray(X, float)).T
+        """Turn degrees into coordinates; an unknown place stays NaN.
+
+        Raises
+        ------
+        ValueError
+            If the shape is another one, or a place is not on the globe.
+        """
+        latitude, longitude = np.radians(places_of(X)).T
         level = np.cos(latitude)
         return np.stack([level * np.cos(longitude), level * np.sin(longitude), np.sin(latitude)], axis=1)
+
+
+class Complete(TransformerMixin, BaseEstimator):
+    """Let numbers of shape (sample, feature) pass unless one is missing or infinite."""
+
+    def fit(self, X: np.ndarray, y=None) -> "Complete":
+        """Learn how many features there are.
+
+        Raises
+        ------
+        ValueError
+            If there is no accession, or as `complete_markers`.
+        """
+        if not len(X):
+            raise ValueError("There is no accession to learn from.")
+        self.n_features_in_ = complete_markers(X).shape[1]
+        return self
+
+    def transform(self, X: np.ndarray) -> np.ndarray:
+        """X as it is.
+
+        Raises
+        ------
+        ValueError
+            If it has another number of features than in training, or as `complete_markers`.
+        """
+        check_is_fitted(self, "n_features_in_")
+        return same_markers(complete_markers(X), self.n_features_in_)
 
 
 class LastColumns(TransformerMixin, BaseEstimator):
@@ -121,8 +164,10 @@ class LastColumns(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If X has no columns before the last ones.
+            If X has no rows, or no columns before the last ones.
         """
+        if X.ndim != 2 or not len(X):
+            raise ValueError(f"X has the shape {X.shape}; needed are accessions, and columns.")
         if not 0 < self.n_columns < X.shape[1]:
             raise ValueError(
                 f"X has {X.shape[1]} columns and n_columns is {self.n_columns}; it must be at least 1 and leave one."
@@ -158,7 +203,8 @@ def ridge(standardise: bool = True) -> Pipeline:
         Scale every feature to unit variance over the training accessions, so that rare variants get as much
         of the penalty's patience as common ones.
     """
-    return make_pipeline(StandardScaler(with_std=standardise), KernelPCA(kernel="linear"), _penalised())
+    components = KernelPCA(kernel="linear")
+    return make_pipeline(Complete(), StandardScaler(with_std=standardise), components, _penalised())
 
 
 def ridge_on_components(n_components: int = 10, standardise: bool = True) -> Pipeline:
@@ -177,7 +223,7 @@ def ridge_on_components(n_components: int = 10, standardise: bool = True) -> Pip
     """
     # The dense solver starts from nothing random.
     components = KernelPCA(n_components, kernel="linear", eigen_solver="dense")
-    return make_pipeline(StandardScaler(with_std=standardise), components, _penalised())
+    return make_pipeline(Complete(), StandardScaler(with_std=standardise), components, _penalised())
 
 
 def _penalised() -> PerTrait:
@@ -196,7 +242,7 @@ def gblup_with_gps() -> Pipeline:
     return make_pipeline(LastColumns(place, n_columns=2), GBLUP(n_covariates=3))
 
 
-def gradient_boosting(seed: int = 0) -> PerTrait:
+def gradient_boosting(seed: int = 0) -> Pipeline:
     """Boosted regression trees on dosages: small trees, each split among a random fiftieth of the markers.
 
     Trees of four leaves can hold interactions of up to three markers; the learning rate and the number of trees are
@@ -206,4 +252,4 @@ def gradient_boosting(seed: int = 0) -> PerTrait:
         learning_rate=0.1, max_iter=100, max_leaf_nodes=4, min_samples_leaf=5, max_features=0.02, max_bins=3,
         early_stopping=False, random_state=seed,
     )  # fmt: skip
-    return PerTrait(MultiOutputRegressor(trees))
+    return make_pipeline(Complete(), PerTrait(MultiOutputRegressor(trees)))

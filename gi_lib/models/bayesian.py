@@ -19,8 +19,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
-from gi_lib.models.checks import different_labels, same_markers
-from gi_lib.models.gblup import MISSING_CODE
+from gi_lib.models.checks import complete_markers, different_labels, same_markers
 
 PRIORS = ("BayesA", "BayesB", "Bayesian Lasso")
 TRACES = ("intercept", "residual variance", "genetic variance", "scale", "share in the model")
@@ -107,7 +106,7 @@ class BayesianRegression(RegressorMixin, BaseEstimator):
             the lengths differ, a label is infinite, or a trait has no two different labels.
         """
         self._check_settings()
-        X = _dosages(X)
+        X = complete_markers(X)
         labels = different_labels(y, len(X))
         self.single_trait_ = np.ndim(y) == 1
         self.n_features_in_ = X.shape[1]
@@ -141,7 +140,7 @@ class BayesianRegression(RegressorMixin, BaseEstimator):
             If X has another number of markers than in training, or is refused as in `fit`.
         """
         check_is_fitted(self, "effects_")
-        X = same_markers(_dosages(X), self.n_features_in_).astype(float)
+        X = same_markers(complete_markers(X), self.n_features_in_).astype(float)
         offset = self.intercept_ - (self.mean_dosage_ * self.effects_).sum(axis=0)
         predicted = X @ self.effects_ + offset
         return predicted[:, 0] if self.single_trait_ else predicted
@@ -201,18 +200,6 @@ class BayesianRegression(RegressorMixin, BaseEstimator):
             self.burn_in, self.thin, rng, effects, traces,
         )  # fmt: skip
         return effects / n_draws, traces
-
-
-def _dosages(X: ArrayLike) -> np.ndarray:
-    """X as an array of finite numbers without missing ones, or a sentence that says what is wrong with it."""
-    X = np.asarray(X)
-    if X.ndim != 2 or X.dtype.kind not in "biuf" or not np.isfinite(X).all():
-        raise ValueError(
-            f"X must be finite numbers of shape (sample, marker); it is {X.dtype} of shape {X.shape}."
-        )
-    if X.dtype == np.uint8 and (X == MISSING_CODE).any():
-        raise ValueError(f"X holds the byte {MISSING_CODE}, a missing dosage; fill the gaps first.")
-    return X
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
+from gi_lib.datasets.cohort import MISSING_DOSAGE
+
 
 def labels_of(y: ArrayLike, n_samples: int) -> np.ndarray:
     """Labels as (sample, trait), float64, NaN where one is missing.
@@ -16,9 +18,14 @@ def labels_of(y: ArrayLike, n_samples: int) -> np.ndarray:
     Raises
     ------
     ValueError
-        If y has another length or an infinite label.
+        If there are no accessions, or y has another length, a label that is no number, or an infinite one.
     """
-    labels = np.asarray(y, float)
+    if not n_samples:
+        raise ValueError("There is no accession with a label to learn from.")
+    try:
+        labels = np.asarray(y, float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"Labels must be numbers, NaN where one is missing: {error}.") from None
     if labels.ndim not in (1, 2) or len(labels) != n_samples or labels.size == 0:
         raise ValueError(
             f"y has shape {labels.shape}; for {n_samples} accessions it must be ({n_samples},) or ({n_samples}, trait)."
@@ -62,6 +69,72 @@ def different_labels(y: ArrayLike, n_samples: int) -> np.ndarray:
         if np.unique(column[~np.isnan(column)]).size < 2:
             raise ValueError(f"Trait number {trait} has no two different labels to learn from.")
     return labels
+
+
+def complete_markers(X: ArrayLike) -> np.ndarray:
+    """X as an array of numbers of shape (sample, marker), without gaps.
+
+    Raises
+    ------
+    ValueError
+        If it is something else, a number is not finite, or a byte 255 stands for a missing dosage.
+    """
+    X = np.asarray(X)
+    if X.ndim != 2 or not X.shape[1] or X.dtype.kind not in "biuf":
+        raise ValueError(f"X must be numbers of shape (sample, marker); it is {X.dtype} of shape {X.shape}.")
+    missing = X == MISSING_DOSAGE if X.dtype == np.uint8 else ~np.isfinite(X)
+    if missing.any():
+        sample, marker = np.argwhere(missing)[0]
+        raise ValueError(
+            f"X is {X[sample, marker]} for marker number {marker} of accession number {sample}; needed are finite "
+            "numbers, so fill the gaps first."
+        )
+    return X
+
+
+def places_of(X: ArrayLike) -> np.ndarray:
+    """Latitude and longitude in degrees, shape (sample, 2), NaN where a place is unknown.
+
+    Raises
+    ------
+    ValueError
+        If X is something else, or a place is not on the globe.
+    """
+    X = np.asarray(X)
+    if X.ndim != 2 or X.shape[1] != 2 or X.dtype.kind not in "biuf":
+        raise ValueError(
+            f"X must be latitude and longitude, shape (sample, 2); it is {X.dtype} of shape {X.shape}."
+        )
+    degrees = X.astype(float)
+    outside = np.abs(degrees) > (90, 180)
+    if outside.any():
+        sample, which = np.argwhere(outside)[0]
+        raise ValueError(
+            f"The {('latitude', 'longitude')[which]} of accession number {sample} is {degrees[sample, which]:g}; it "
+            f"must lie within ±{(90, 180)[which]} degrees, NaN if unknown."
+        )
+    return degrees
+
+
+def enough_to_divide(labels: np.ndarray, n_folds: int) -> None:
+    """Refuse traits with fewer labels than there are inner folds.
+
+    Parameters
+    ----------
+    labels : shape (sample, trait)
+
+    Raises
+    ------
+    ValueError
+        With the trait and its number of labels.
+    """
+    n_labels = (~np.isnan(labels)).sum(axis=0)
+    if (n_labels < n_folds).any():
+        trait = int(np.argmax(n_labels < n_folds))
+        raise ValueError(
+            f"inner_folds is {n_folds}, but trait number {trait} has {n_labels[trait]} labels; there must be one for "
+            "each fold."
+        )
 
 
 def same_markers(X: ArrayLike, n_markers: int) -> np.ndarray:

@@ -18,7 +18,7 @@ from sklearn.model_selection import KFold
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
-from gi_lib.models.checks import different_labels, same_markers
+from gi_lib.models.checks import complete_markers, different_labels, enough_to_divide, same_markers
 
 SAME = 1e-10  # relative spread of what counts as constant
 
@@ -73,13 +73,13 @@ class ElasticNet(RegressorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a setting is out of range, X is not finite, the lengths differ, or a trait has no two different labels.
+            If a setting is out of range, X is not finite, the lengths differ, or a trait has no two different labels
+            or fewer than there are inner folds.
         """
         self._check_settings()
-        X = np.asarray(X)
-        if X.ndim != 2 or not np.isfinite(X).all():
-            raise ValueError(f"X must be finite numbers of shape (sample, marker); its shape is {X.shape}.")
+        X = complete_markers(X)
         labels = different_labels(y, len(X))
+        enough_to_divide(labels, self.inner_folds)
         self.single_trait_ = np.ndim(y) == 1
         self.n_features_in_ = X.shape[1]
         self.effects_ = np.zeros((X.shape[1], labels.shape[1]))
@@ -100,10 +100,10 @@ class ElasticNet(RegressorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If X has another number of markers than in training.
+            If X has another number of markers than in training, or is refused as in `fit`.
         """
         check_is_fitted(self, "effects_")
-        predicted = same_markers(X, self.n_features_in_) @ self.effects_ + self.intercept_
+        predicted = same_markers(complete_markers(X), self.n_features_in_) @ self.effects_ + self.intercept_
         return predicted[:, 0] if self.single_trait_ else predicted
 
     def _choose(self, markers: np.ndarray, values: np.ndarray) -> float:

@@ -13,9 +13,9 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
+from gi_lib.datasets.cohort import MISSING_DOSAGE
 from gi_lib.models.checks import enough_labels
 
-MISSING_CODE = 255  # of a missing dosage in an array of bytes
 # Shares of genetic variance at which the slope of the likelihood is looked at: from nothing to all but a millionth.
 _GRID = np.append(0.0, 1 / (1 + np.logspace(6, -6, 100)))
 _GAIN = 1e-8  # in log-likelihood; what gains less over no genetic variance is rounding
@@ -333,7 +333,7 @@ def _best_share(eigenvalues: np.ndarray, squares: np.ndarray) -> np.ndarray:
 def _split(X: ArrayLike, n_covariates: int, n_columns: int | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Checked copies of the dosages and the covariates, both float64."""
     X = np.asarray(X)
-    if X.ndim != 2 or X.dtype.kind not in "biuf":
+    if X.ndim != 2 or not X.shape[1] or X.dtype.kind not in "biuf":
         raise ValueError(f"X must be numbers of shape (sample, column); it is {X.dtype} of shape {X.shape}.")
     if n_columns is not None and X.shape[1] != n_columns:
         raise ValueError(f"X has {X.shape[1]} columns; the model was fitted on {n_columns}.")
@@ -348,7 +348,7 @@ def _split(X: ArrayLike, n_covariates: int, n_columns: int | None = None) -> tup
     if wrong:
         sample, marker = np.argwhere(~((dosage >= 0) & (dosage <= 2)))[0]
         value = dosage[sample, marker]
-        if np.isnan(value) or value == MISSING_CODE:
+        if np.isnan(value) or value == MISSING_DOSAGE:
             raise ValueError(
                 f"The dosage of marker number {marker} in accession number {sample} is missing ({value:g}); "
                 "impute missing dosages from the training accessions first."

@@ -3,6 +3,8 @@
 import numpy as np
 from torch import Tensor, nn
 
+from gi_lib.models.checks import places_of
+
 
 class GPSNN(nn.Module):
     """One hidden layer over the three coordinates of `sphere`; 21,036 parameters with 36 outputs."""
@@ -34,10 +36,15 @@ def sphere(coordinates: np.ndarray) -> np.ndarray:
     numpy.ndarray
         Shape (sample, 3).
 
+    Raises
+    ------
+    ValueError
+        If the shape is another one, or a place is not on the globe.
+
     Notes
     -----
     The paper says that this maps places on the unit sphere; it does not (that needs cos lat as a factor), but
     the triple still tells any two places apart.
     """
-    latitude, longitude = np.radians(np.asarray(coordinates, float)).T
+    latitude, longitude = np.radians(places_of(coordinates)).T
     return np.stack([np.sin(latitude), np.sin(longitude), np.cos(longitude)], axis=1)

@@ -16,7 +16,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils.validation import check_is_fitted
 
-from gi_lib.models.checks import enough_labels, same_markers
+from gi_lib.models.checks import complete_markers, enough_labels, same_markers
 from gi_lib.models.gblup import fit_variances
 
 BANDWIDTHS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -47,9 +47,7 @@ class RKHS(RegressorMixin, BaseEstimator):
         ValueError
             If X is not finite or has another length than y, a bandwidth is not positive, or a trait has too few labels.
         """
-        X = np.asarray(X, float)
-        if X.ndim != 2 or not np.isfinite(X).all():
-            raise ValueError(f"X must be finite numbers of shape (sample, marker); its shape is {X.shape}.")
+        X = complete_markers(X).astype(float)
         if not len(self.bandwidths) or not all(h > 0 for h in self.bandwidths):
             raise ValueError(f"bandwidths are {tuple(self.bandwidths)}; they must be above 0.")
         labels = enough_labels(y, len(X))
@@ -79,10 +77,10 @@ class RKHS(RegressorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If X has another number of markers than in training.
+            If X has another number of markers than in training, or is refused as in `fit`.
         """
         check_is_fitted(self, "weights_")
-        X = same_markers(X, self.X_.shape[1]).astype(float)
+        X = same_markers(complete_markers(X), self.X_.shape[1]).astype(float)
         squares = euclidean_distances(X, self.X_, squared=True)
         predicted = np.empty((len(X), len(self.bandwidth_)))
         for h in np.unique(self.bandwidth_):

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from gi_lib.datasets.pathways import Edges
 from gi_lib.encoding.scaling import CountScaler
 from gi_lib.models.bmsnn import BMSNN
+from gi_lib.models.checks import different_labels
 from gi_lib.models.galiana import Galiana
 from gi_lib.models.gpsnn import GPSNN, sphere
 from gi_lib.training.inputs import Features, Held, Inputs, count_inputs
@@ -83,6 +84,7 @@ class _Network(BaseEstimator):
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(self.seed)
             self.network_ = self._build(X.array, n_outputs).to(device)
+        self.input_shape_ = X.array.shape[1:]
         order, held_out = self._order(len(samples))
         learner, inputs = self._learner(self._inputs(X, device, samples[order]))
         self.loss_history_ = yield Training(
@@ -99,6 +101,12 @@ class _Network(BaseEstimator):
 
     def _outputs(self, X: np.ndarray, output: Callable[..., Tensor] = nn.Module.__call__) -> np.ndarray:
         check_is_fitted(self, "network_")
+        X = np.asarray(X)
+        if X.shape[1:] != self.input_shape_:
+            raise ValueError(
+                f"X has the shape {X.shape}; the model was fitted on (accession, "
+                f"{', '.join(map(str, self.input_shape_))})."
+            )
         inputs = self._inputs(Held(X), next(self.network_.parameters()).device, np.arange(len(X)))
         return predict(self.network_, inputs, output=output)
 
@@ -132,7 +140,8 @@ def fit_together(
     Raises
     ------
     ValueError
-        If X, y, source and entities differ in length; and what the first estimator that failed would raise alone.
+        If X, y, source and entities differ in length, or one of the last two holds an infinite value; and
+        what the first estimator that failed would raise alone.
     FloatingPointError
         If the loss of a training stops being a finite number.
     """
@@ -142,6 +151,8 @@ def fit_together(
     besides = {"source": source, "entities": entities}
     besides = {name: np.asarray(values, np.float64) for name, values in besides.items() if values is not None}
     for name, values in besides.items():
+        if np.isinf(values).any():
+            raise ValueError(f"{name} holds an infinite value; use NaN where one is missing.")
         if values.ndim != 2 or len(values) != len(held):
             raise ValueError(
                 f"{name} has shape {values.shape}; needed are {len(held)} rows, one per accession of X, and columns."
@@ -183,16 +194,10 @@ class Regressor(RegressorMixin, _Network):
         Raises
         ------
         ValueError
-            If a trait has no two different labels.
+            If X is not what the network reads, a label is infinite, or a trait has no two different labels.
         """
-        y = np.asarray(y, np.float64)
-        self.single_trait_ = y.ndim == 1
-        labels = y.reshape(len(y), -1)
-        constant = ~(np.nan_to_num(labels - np.nanmin(labels, axis=0, initial=np.inf)) > 0).any(axis=0)
-        if constant.any():
-            raise ValueError(
-                f"Trait number {int(np.argmax(constant))} has no two different labels to learn from."
-            )
+        labels = different_labels(y, len(samples))
+        self.single_trait_ = np.ndim(y) == 1
         self.label_mean_, self.label_scale_ = np.nanmean(labels, axis=0), np.nanstd(labels, axis=0)
         scaled = ((labels - self.label_mean_) / self.label_scale_).astype(np.float32)
         yield from self._training(X, samples, scaled, labels.shape[1], masked_mse, after_epoch)
@@ -214,8 +219,10 @@ class _Classifier(ClassifierMixin, _Network):
         Raises
         ------
         ValueError
-            If there is only one class.
+            If X is not what the network reads, or there are fewer than two classes.
         """
+        if not len(samples):
+            raise ValueError("There is no accession with a class to learn from.")
         self.classes_, code = np.unique(np.asarray(y), return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
@@ -251,11 +258,9 @@ class CountNetwork(_Network):
         self.hidden = hidden
 
     def _fit_inputs(self, X: Held, samples: np.ndarray) -> None:
-        if X.array.ndim != 3:
-            raise ValueError(f"X has {X.array.ndim} dimensions; needed are (sample, gene, variant_type).")
         totals, squares = X.moments
         self.scaler_ = CountScaler(self.scaling).fit_moments(
-            totals[samples], squares[samples], X.array.shape[1]
+            totals[samples], squares[samples], X.counts.shape[1]
         )
 
     def _build(self, X: np.ndarray, n_outputs: int) -> nn.Module:
@@ -346,7 +351,10 @@ class GPSNNRegressor(Regressor):
     """
 
     def _fit_inputs(self, X: Held, samples: np.ndarray) -> None:
-        self.unknown_place_ = np.nanmean(sphere(X.array[samples]), axis=0)
+        places = sphere(X.array)[samples]
+        if np.isnan(places).any(axis=1).all():
+            raise ValueError(f"None of {len(samples)} accessions has a known latitude and longitude.")
+        self.unknown_place_ = np.nanmean(places, axis=0)
 
     def _build(self, X: np.ndarray, n_outputs: int) -> nn.Module:
         return GPSNN(n_outputs)

@@ -52,26 +52,46 @@ class Held:
         Raises
         ------
         ValueError
-            If they are no matrix, some are missing and others fractions, or one is infinite.
+            If they are no matrix, one is not between 0 and 2, or some are missing and others fractions.
         """
         X = self.array
-        if X.ndim != 2 or X.dtype.kind not in "biuf":
-            raise ValueError(
-                f"Dosages are numbers of shape (sample, marker); these are {X.dtype} of shape {X.shape}."
-            )
         missing = missing_dosages(X)
         if (missing | (X == 0) | (X == 1) | (X == 2)).all():
             return np.where(missing, MISSING_DOSAGE, X).astype(np.uint8)
-        if missing.any() or not np.isfinite(X).all():
-            raise ValueError(
-                "Some dosages are fractions and others missing or infinite; fill the gaps first."
-            )
+        if missing.any():
+            raise ValueError("Some dosages are fractions and others missing; fill the gaps first.")
         return np.ascontiguousarray(X, np.float32)
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        """Counts as they are, once it is clear that they are some.
+
+        Raises
+        ------
+        ValueError
+            If they are not numbers of shape (accession, gene, variant_type), or one is not finite, or a whole number
+            below 0. Fractions below 0 are counts that somebody has scaled.
+        """
+        X = self.array
+        if X.ndim != 3 or 0 in X.shape[1:] or X.dtype.kind not in "iuf":
+            raise ValueError(
+                f"X is {X.dtype} of shape {X.shape}; needed are numbers of shape (sample, gene, variant_type)."
+            )
+        if X.dtype.kind == "u":
+            return X
+        wrong = X < 0 if X.dtype.kind == "i" else ~np.isfinite(X)
+        if wrong.any():
+            sample, gene, kind = np.argwhere(wrong)[0]
+            raise ValueError(
+                f"The count of variant type number {kind} in gene number {gene} of accession number {sample} is "
+                f"{X[sample, gene, kind]}; counts are finite and not below 0."
+            )
+        return X
 
     @cached_property
     def moments(self) -> tuple[np.ndarray, np.ndarray]:
         """See `gi_lib.encoding.scaling.moments`."""
-        return moments(self.array)
+        return moments(self.counts)
 
     @cached_property
     def digest(self) -> str:
@@ -283,8 +303,9 @@ def count_inputs(
     Counts that somebody has scaled already are no integers, and are held one by one. A GPU computes every gene in less
     time than it needs to look up what genes have in common.
     """
-    if device.type == "cpu" and counts.array.dtype.kind == "u":
-        first = counts.array[:batch_size] if samples is None else counts.array[samples[:batch_size]]
+    array = counts.counts
+    if device.type == "cpu" and array.dtype.kind == "u":
+        first = array[:batch_size] if samples is None else array[samples[:batch_size]]
         rows, row = distinct_rows(first)
         if len(rows) < FEW * row.size:
             return SharedCounts(counts, scaler, device, samples)

@@ -6,6 +6,7 @@ multi-task network, so the labels of T1 could as well be further outputs of it. 
 
 import numpy as np
 
+from gi_lib.models.checks import different_labels
 from gi_lib.training.estimators import AfterEpoch, GalianaRegressor, SourceTask
 from gi_lib.training.inputs import Held
 from gi_lib.training.together import Fitting
@@ -47,8 +48,7 @@ class JointGalianaRegressor(SourceTask, GalianaRegressor):
         ValueError
             If `source` is missing; if a trait of T2 has no two different labels.
         """
-        y = np.asarray(y, np.float64)
-        targets = y.reshape(len(y), -1)
+        targets = different_labels(y, len(samples))
         if source is None:
             raise ValueError(
                 "Joint training needs `source`, the labels of the source task, one row per accession."
@@ -56,7 +56,7 @@ class JointGalianaRegressor(SourceTask, GalianaRegressor):
         differs = np.nanmax(source, axis=0, initial=-np.inf) > np.nanmin(source, axis=0, initial=np.inf)
         both = np.column_stack([targets, source[:, differs]])
         known = ~np.isnan(both).all(axis=1)
-        self.n_targets_, self.single_target_ = targets.shape[1], y.ndim == 1
+        self.n_targets_, self.single_target_ = targets.shape[1], np.ndim(y) == 1
         yield from super().fitting(X, samples[known], both[known], after_epoch)
 
     def predict(self, X: np.ndarray) -> np.ndarray:

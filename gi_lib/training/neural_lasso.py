@@ -9,7 +9,7 @@ from sklearn.model_selection import KFold
 from sklearn.utils.validation import check_is_fitted
 
 from gi_lib.encoding.markers import DosageImputer
-from gi_lib.models.checks import different_labels, same_markers
+from gi_lib.models.checks import different_labels, enough_to_divide, same_markers
 from gi_lib.models.interacting_lasso import InteractingLasso
 from gi_lib.models.neural_lasso import NeuralLasso
 from gi_lib.training.estimators import fit_together
@@ -102,7 +102,8 @@ class NeuralLassoRegressor(RegressorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a setting is not allowed, X is no matrix of finite numbers, or a trait has no two different labels.
+            If a setting is not allowed, X is no matrix of finite numbers, or a trait has no two different labels
+            or fewer than there are inner folds.
         """
         self._check_settings()
         dosage = X.dosage
@@ -133,6 +134,7 @@ class NeuralLassoRegressor(RegressorMixin, BaseEstimator):
             "progress": self.progress,
         }
         if self.penalty == INNER_VALIDATION:
+            enough_to_divide(labels, self.inner_folds)
             yield from self._choose(everything, shared)
         else:
             self.penalty_ = np.full(len(everything), float(self.penalty))

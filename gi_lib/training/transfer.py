@@ -11,6 +11,7 @@ from collections import OrderedDict
 import numpy as np
 from torch import nn
 
+from gi_lib.models.checks import different_labels
 from gi_lib.models.galiana import Galiana
 from gi_lib.models.transfer import FrozenGaliana
 from gi_lib.training.estimators import AfterEpoch, CountNetwork, GalianaRegressor, Regressor, SourceTask
@@ -87,9 +88,10 @@ class _Transfer(SourceTask, Regressor, CountNetwork):
             raise ValueError(
                 "Transfer learning needs `source`, the labels of the source task, one row per accession."
             )
+        labels = different_labels(y, len(samples))  # before the training on the source task
         self.source_ = yield from self._trained_source(X, samples, source)
         self.scaler_ = self.source_.scaler_
-        known = ~np.isnan(np.asarray(y, np.float64).reshape(len(y), -1)).all(axis=1)
+        known = ~np.isnan(labels).all(axis=1)
         yield from super().fitting(X, samples[known], np.asarray(y)[known], after_epoch)
 
     def _trained_source(self, X: Held, samples: np.ndarray, source: np.ndarray) -> Fitting:

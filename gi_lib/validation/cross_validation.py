@@ -66,7 +66,23 @@ def cross_validate(
     -------
     pandas.DataFrame
         Columns as `COLUMNS`; rows only where there is an observed label.
+
+    Raises
+    ------
+    ValueError
+        If there is no model, or two have one name; if the cohort has no label or a name twice; what a split or an
+        estimator refuses, after the model's name.
+    FloatingPointError
+        If a training diverges, or a prediction is not a finite number.
     """
+    for dim in ("sample", "trait"):
+        names = pd.Index(cohort[dim].values)
+        if not names.is_unique:
+            raise ValueError(
+                f"'{names[names.duplicated()][0]}' occurs more than once along '{dim}'; names must be unique."
+            )
+    if not _labelled(cohort).any():
+        raise ValueError(f"No accession of the cohort '{cohort.attrs.get('name')}' has a label.")
     cohort = cohort.isel(sample=np.flatnonzero(_labelled(cohort)))
     labels = cohort["trait_value"].values
     tables = [
@@ -87,11 +103,17 @@ def classify_countries(
     """Predict the country of every accession by classifiers that have not seen it.
 
     Parameters are those of `cross_validate`; the label is the country, so models must not read it.
+    Accessions of unknown country (an empty name) count as one country of their own.
 
     Returns
     -------
     pandas.DataFrame
         Columns ``sample``, ``model``, ``repeat``, ``fold``, ``observed``, ``predicted``: names of countries.
+
+    Raises
+    ------
+    ValueError, FloatingPointError
+        As `cross_validate`.
     """
     labels = cohort["country"].values
     tables = [
@@ -129,9 +151,16 @@ def _predictions(
     progress: bool,
 ) -> Iterator[tuple[Model, Fold, np.ndarray]]:
     """Fit each model on each fold, or read what an equal fit has left."""
+    names = pd.Index([model.name for model in models])
+    if names.empty or not names.is_unique:
+        raise ValueError(
+            f"The models are {', '.join(names) or 'none'}; needed is at least one, each with a name of its own."
+        )
     # One cohort has two kinds of labels: traits and countries.
     content = f"{fingerprint(cohort)} {labels.dtype.kind}" if cached else ""
     folds = list(split.folds(cohort))
+    if not folds:
+        raise ValueError(f"The split {split.name!r} has no folds; n_repeats must be at least 1.")
     with tqdm(total=len(models) * len(folds), unit="fit", disable=not progress) as bar:
         for model in models:
             X, besides = model_inputs(cohort, model.inputs), besides_labels(cohort, model)
@@ -149,17 +178,31 @@ def _predictions(
                     chosen = [estimators[number] for number in numbers], [part[number] for number in numbers]
                     return fit_predict(X, labels, *chosen, besides)
 
-                if cached:
-                    keys = [
-                        prediction_key(content, model.inputs, estimator, fold)
-                        for estimator, fold in zip(estimators, part, strict=True)
-                    ]
-                    predictions = cached_predictions(keys, compute)
-                else:
-                    predictions = compute(range(len(part)))
+                try:
+                    if cached:
+                        keys = [
+                            prediction_key(content, model.inputs, estimator, fold)
+                            for estimator, fold in zip(estimators, part, strict=True)
+                        ]
+                        predictions = cached_predictions(keys, compute)
+                    else:
+                        predictions = compute(range(len(part)))
+                except (ValueError, FloatingPointError) as error:
+                    where = "one of its folds" if len(part) > 1 else f"fold {part[0].fold + 1}"
+                    raise type(error)(f"{model.name}, {where}: {error}") from error
                 for fold, predicted in zip(part, predictions, strict=True):
+                    _refuse_no_numbers(predicted, model, fold)
                     yield model, fold, predicted
                 bar.update(len(part))
+
+
+def _refuse_no_numbers(predicted: np.ndarray, model: Model, fold: Fold) -> None:
+    """A score would leave out what is NaN, and so praise a model for what it does not predict."""
+    if predicted.dtype.kind == "f" and not np.isfinite(predicted).all():
+        raise FloatingPointError(
+            f"{model.name}, fold {fold.fold + 1}: {(~np.isfinite(predicted)).sum()} of {predicted.size} predictions "
+            "are not finite numbers."
+        )
 
 
 def seeded(estimator: BaseEstimator, seed: int, fold: Fold) -> BaseEstimator:

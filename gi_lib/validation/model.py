@@ -44,6 +44,11 @@ class Model:
     inputs: str
 
     def __post_init__(self):
+        if isinstance(self.estimator, type) or not hasattr(self.estimator, "get_params"):
+            raise ValueError(
+                f"estimator of {self.name} is {self.estimator!r}; it must be an estimator by scikit-learn's "
+                "conventions, such as GBLUP()."
+            )
         if self.inputs not in INPUTS:
             raise ValueError(f"inputs of {self.name} is {self.inputs!r}; allowed are {', '.join(INPUTS)}.")
 
@@ -56,6 +61,8 @@ def model_inputs(cohort: xr.Dataset, inputs: str) -> np.ndarray:
     ValueError
         If the cohort lacks it, dosages are missing (impute them on the training accessions first), or entities are.
     """
+    if inputs in ("counts", "flat counts") and "counts" not in cohort:
+        raise ValueError(f"The cohort '{cohort.attrs.get('name')}' has no counts.")
     if inputs == "counts":
         return cohort["counts"].values
     if inputs == "flat counts":

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Protocol
 
 import numpy as np
@@ -93,11 +94,13 @@ class RegionFolds:
         Raises
         ------
         ValueError
-            If there are fewer different places than regions.
+            If there are fewer different places than regions, or none.
         """
         degrees = np.stack([cohort["latitude"].values, cohort["longitude"].values], axis=1)
         known = ~np.isnan(degrees).any(axis=1)
         n_places = len(np.unique(degrees[known], axis=0))
+        if not n_places:
+            raise ValueError(f"No accession of the cohort '{cohort.attrs.get('name')}' has a known place.")
         if not 1 <= self.n_regions <= n_places:
             raise ValueError(
                 f"n_regions is {self.n_regions}; with {n_places} places it must lie between 1 and {n_places}."
@@ -284,12 +287,23 @@ def _grouped(groups: np.ndarray, n_splits: int, n_repeats: int, seed: int) -> It
 
 
 def _check_splits(n_splits: int, n_units: int, units: str) -> None:
-    if not 2 <= n_splits <= n_units:
+    if n_units < 2:
+        raise ValueError(f"The cohort has {n_units} {units}; to learn from some and predict others takes 2.")
+    if not isinstance(n_splits, Integral) or not 2 <= n_splits <= n_units:
         raise ValueError(
-            f"n_splits is {n_splits}; with {n_units} {units} it must lie between 2 and {n_units}."
+            f"n_splits is {n_splits!r}; with {n_units} {units} it must be a whole number between 2 and {n_units}."
         )
 
 
 def derived_seed(*parts: int) -> int:
-    """One seed from several numbers, such as the seed of a run, a repeat and a fold."""
+    """One seed from several numbers, such as the seed of a run, a repeat and a fold.
+
+    Raises
+    ------
+    ValueError
+        If one is not a whole number from 0.
+    """
+    for part in parts:
+        if not isinstance(part, Integral) or part < 0:
+            raise ValueError(f"A seed is {part!r}; it must be a whole number from 0.")
     return int(np.random.SeedSequence(parts).generate_state(1)[0])

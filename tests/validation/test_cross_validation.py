@@ -215,10 +215,13 @@ def test_the_nearest_relatives_are_taken_away_or_as_many_others(cohort):
 @pytest.mark.parametrize(
     ("split", "sentence"),
     [
-        (RandomFolds(1), "n_splits is 1; with 36 accessions it must lie between 2 and 36"),
-        (RandomFolds(37), "n_splits is 37; with 36 accessions it must lie between 2 and 36"),
-        (CountryFolds(7), "n_splits is 7; with 6 countries it must lie between 2 and 6"),
-        (RegionFolds(6, n_regions=5), "n_splits is 6; with 5 regions it must lie between 2 and 5"),
+        (RandomFolds(1), "n_splits is 1; with 36 accessions it must be a whole number between 2 and 36"),
+        (RandomFolds(37), "n_splits is 37; with 36 accessions it must be a whole number between 2 and 36"),
+        (CountryFolds(7), "n_splits is 7; with 6 countries it must be a whole number between 2 and 6"),
+        (
+            RegionFolds(6, n_regions=5),
+            "n_splits is 6; with 5 regions it must be a whole number between 2 and 5",
+        ),
         (RegionFolds(n_regions=37), "n_regions is 37; with 36 places it must lie between 1 and 36"),
         (
             WithoutRelatives(RandomFolds(2), 18),
