@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
-import filelock
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -42,7 +41,7 @@ from gi_lib.encoding.sources import Source, SourceError, open_source
 from gi_lib.encoding.tables import Tables
 from gi_lib.encoding.textfile import TextFileError
 from gi_lib.encoding.vocabulary import AnnotationError
-from gi_lib.process import end_with_parent
+from gi_lib.process import end_with, locked, make_folder, make_room, write_text, writing, written_whole
 
 _EXPECTED = (SourceError, TextFileError, AnnotationError, GeneModelError)
 """What is wrong with a user's files; one sentence tells it."""
@@ -266,12 +265,15 @@ def encode(
         If the files cannot be encoded; the message says why and where.
     FileExistsError
         If something stands at `out` already.
+    WriteError
+        If the work folder, or that of `out`, cannot be written; what is counted is kept.
     """
     began, cores = time.perf_counter(), cores or os.cpu_count() or 1
     settings, out = settings or Settings(), Path(out)
     inputs = [inputs] if isinstance(inputs, str | Path) else list(inputs)
     if out.exists():
         raise FileExistsError(f"{out} exists already; remove it or choose another name.")
+    make_room(out.parent)
     work = Path(work) if work else out.with_name(f"{out.name}.work")
     with _one_sentence():
         plan = make_plan(inputs, settings, stretch)
@@ -279,7 +281,7 @@ def encode(
         tables.read(plan.samples)  # a fault there must show now, not after hours
         folder = _open_work(work, plan)
         models = read_gff3(settings.gff3) if settings.gff3 else None
-        with filelock.FileLock(folder / "annovar.lock"):
+        with locked(folder / "annovar.lock"):
             table = _build_table(plan, folder)
         mine = range(len(plan.stretches)) if share is None else _share(len(plan.stretches), *share)
         missing = [number for number in mine if _read_part(folder, number) is None]
@@ -304,24 +306,24 @@ def _share(n_stretches: int, k: int, n: int) -> range:
 
 def _open_work(folder: Path, plan: Plan) -> Path:
     """The work folder of a plan, with what an earlier run of the same plan left there."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     key, note = plan.key(), folder / "plan"
-    with filelock.FileLock(folder.with_name(f".{folder.name}.lock")):
+    with locked(folder / "plan.lock"), writing(folder):
         if note.exists() and note.read_text(encoding="utf-8") == key:
             return folder
-        foreign = [p.name for p in folder.iterdir() if p.name != "plan" and not _PART.fullmatch(p.name)
-                   and p.name not in ("annovar", "annovar.lock")]  # fmt: skip
-        if foreign:
+        old = [path for path in folder.iterdir() if path.name != "plan.lock"]
+        if foreign := [path.name for path in old if not _OURS.fullmatch(path.name)]:
             raise EncodingError(
                 f"The work folder {folder} holds other files ({foreign[0]}); choose another one."
             )
-        shutil.rmtree(folder)
-        folder.mkdir()
-        note.write_text(key, encoding="utf-8")
+        for path in old:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        write_text(note, key)
     return folder
 
 
-_PART = re.compile(r"\.?part-\d{6}\.npz(\.\d+)?")
+_OURS = re.compile(r"\.?(part-\d{6}\.npz|plan)(\..+\.tmp)?|annovar(\.lock)?")
+"""Names in a work folder."""
 
 
 def _part_path(folder: Path, number: int) -> Path:
@@ -329,11 +331,8 @@ def _part_path(folder: Path, number: int) -> Path:
 
 
 def _write_part(folder: Path, number: int, arrays: Part) -> None:
-    path = _part_path(folder, number)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    with scratch.open("wb") as handle:
+    with written_whole(_part_path(folder, number)) as scratch, scratch.open("wb") as handle:
         np.savez(handle, **arrays)
-    os.replace(scratch, path)
 
 
 def _read_part(folder: Path, number: int) -> Path | None:
@@ -383,7 +382,8 @@ def _count_missing(
                 _write_part(folder, number, worker.count(number, tell))
                 bar.update(lengths[number] - begun)
         else:
-            with ProcessPoolExecutor(cores, get_context("spawn"), _start, (worker, str(folder))) as pool:
+            started = worker, str(folder), os.getpid()
+            with ProcessPoolExecutor(cores, get_context("spawn"), _start, started) as pool:
                 jobs = {pool.submit(_count_one, number): number for number in missing}
                 try:
                     for job in as_completed(jobs):
@@ -398,9 +398,9 @@ def _count_missing(
 _process: tuple[_Worker, Path]  # of a worker process
 
 
-def _start(worker: _Worker, folder: str) -> None:
+def _start(worker: _Worker, folder: str, parent: int) -> None:
     global _process
-    end_with_parent()
+    end_with(parent)
     _process = worker, Path(folder)
 
 

@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, clone
 from tqdm import tqdm
 
 from gi_lib.datasets.cohort import fingerprint
-from gi_lib.process import written_whole
+from gi_lib.process import make_folder, written_whole
 from gi_lib.training import fit_together
 from gi_lib.validation.cache import cached_predictions, prediction_key
 from gi_lib.validation.model import Model, model_inputs
@@ -295,6 +295,8 @@ def save_predictions(predictions: pd.DataFrame, path: str | Path) -> Path:
     ------
     ValueError
         If a column of `COLUMNS` is missing.
+    WriteError
+        If the folder cannot be written.
     """
     missing = [name for name in COLUMNS if name not in predictions]
     if missing:
@@ -302,7 +304,7 @@ def save_predictions(predictions: pd.DataFrame, path: str | Path) -> Path:
             f"The predictions table has no column {missing[0]!r}; needed are {', '.join(COLUMNS)}."
         )
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with written_whole(path) as scratch:
         predictions[list(COLUMNS)].to_parquet(scratch, index=False)
     return path
