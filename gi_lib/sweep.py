@@ -213,7 +213,7 @@ _LEAST = {"n_splits": 2, "gpus": 0, "min_accessions": 0, "seeds": 0}
 def run_job(sweep: Sweep, name: str, folder: str | Path) -> Path:
     """Run one job and write its predictions.
 
-    It runs on as many threads as the sweep gives a job, wherever it is: sums of BLAS depend on them in the last digits.
+    It runs on as many threads as the sweep gives a job.
 
     Returns
     -------

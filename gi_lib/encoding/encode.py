@@ -16,10 +16,10 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 import numpy as np
@@ -382,28 +382,64 @@ def _count_missing(
                 _write_part(folder, number, worker.count(number, tell))
                 bar.update(lengths[number] - begun)
         else:
-            started = worker, str(folder), os.getpid()
-            with ProcessPoolExecutor(cores, get_context("spawn"), _start, started) as pool:
-                jobs = {pool.submit(_count_one, number): number for number in missing}
-                try:
-                    for job in as_completed(jobs):
-                        job.result()
-                        bar.update(lengths[jobs[job]])
-                except BaseException:
-                    pool.shutdown(cancel_futures=True)
-                    raise
+            for number in _count_in_processes(worker, folder, missing, cores):
+                bar.update(lengths[number])
     return sum(lengths.values()), unit
 
 
-_process: tuple[_Worker, Path]  # of a worker process
+def _count_in_processes(worker: _Worker, folder: Path, missing: list[int], cores: int) -> Iterator[int]:
+    """Count stretches on several processes; yields the number of each that is written.
+
+    A `ProcessPoolExecutor` waits for ever if one of its processes is killed while it starts and is given more than a
+    pipe holds. Here a process is given its task when it says that it is there, and the end of its pipe tells its death.
+    """
+    context, waiting = get_context("spawn"), missing[::-1]
+    processes = {}
+    try:
+        for _ in range(cores):
+            ours, theirs = context.Pipe()
+            processes[ours] = context.Process(target=_serve, args=(theirs, os.getpid()), daemon=True)
+            processes[ours].start()
+            theirs.close()  # now the process alone holds it
+        idle = dict.fromkeys(processes, (worker, str(folder)))
+        busy = set(processes)
+        while busy:
+            for ours in wait(list(busy)):
+                try:
+                    answer = ours.recv()
+                    if isinstance(answer, Exception):
+                        raise answer
+                    if first := idle.pop(ours, None):
+                        ours.send(first)
+                    else:
+                        yield answer
+                    if waiting:
+                        ours.send(waiting.pop())
+                    else:
+                        busy.discard(ours)
+                except (EOFError, BrokenPipeError, ConnectionResetError):
+                    raise EncodingError(
+                        "A process that counts variants was killed, perhaps for want of memory; the same command goes "
+                        "on where it was, and with fewer --cores it needs less memory."
+                    ) from None
+    finally:
+        for ours, process in processes.items():
+            ours.close()
+            process.kill()
+            process.join()
 
 
-def _start(worker: _Worker, folder: str, parent: int) -> None:
-    global _process
+def _serve(theirs: Connection, parent: int) -> None:
+    """Count the stretches that are asked for, until the other end is closed."""
     end_with(parent)
-    _process = worker, Path(folder)
-
-
-def _count_one(number: int) -> None:
-    worker, folder = _process
-    _write_part(folder, number, worker.count(number))
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        theirs.send(None)
+        worker, folder = theirs.recv()
+        while True:
+            number = theirs.recv()
+            try:
+                _write_part(Path(folder), number, worker.count(number))
+                answer = number
+            except (*_EXPECTED, EncodingError, OSError) as error:
+                answer = error
+            theirs.send(answer)

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from threadpoolctl import threadpool_info
 
 from gi_lib.datasets.registry import cache_dir, cache_or_elsewhere
 from gi_lib.process import locked, make_folder, make_room, written_whole
@@ -39,8 +38,6 @@ def prediction_key(content: str, inputs: str, estimator: BaseEstimator, fold: Fo
         "train": hashlib.sha256(fold.train.tobytes()).hexdigest(),
         "test": hashlib.sha256(fold.test.tobytes()).hexdigest(),
         "code": _code_version(),
-        # Sums of BLAS depend on them in the last digits; whoever asks for one number of threads gets its digits.
-        "threads": sorted({pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}),
     }
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:32]
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from sklearn.base import BaseEstimator, clone
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from gi_lib.datasets.cohort import fingerprint
@@ -65,7 +66,7 @@ def cross_validate(
     Returns
     -------
     pandas.DataFrame
-        Columns as `COLUMNS`; rows only where there is an observed label.
+        Columns as `COLUMNS`; rows only where there is an observed label. The same to the bit on any number of cores.
     """
     cohort = cohort.isel(sample=np.flatnonzero(_labelled(cohort)))
     labels = cohort["trait_value"].values
@@ -197,6 +198,12 @@ def besides_labels(cohort: xr.Dataset, model: Model) -> dict[str, np.ndarray]:
     return besides
 
 
+# Sums of BLAS depend on the number of threads in their last digits. On one, predictions are the same to the bit on any
+# number of cores; networks and samplers have threads of their own and are the same on any number of them.
+_on_one_thread_of_blas = threadpool_limits.wrap(limits=1, user_api="blas")
+
+
+@_on_one_thread_of_blas
 def fit_predict(
     X: np.ndarray,
     labels: np.ndarray,
@@ -236,6 +243,7 @@ def fit_fold(cohort: xr.Dataset, model: Model, fold: Fold, seed: int = 1) -> tup
     return fit_side_by_side([(cohort, model, fold)], seed)[0]
 
 
+@_on_one_thread_of_blas
 def fit_side_by_side(
     tasks: Sequence[tuple[xr.Dataset, Model, Fold]], seed: int = 1
 ) -> list[tuple[BaseEstimator, np.ndarray]]:
