@@ -303,7 +303,7 @@ def test_what_is_counted_is_kept_until_there_is_room(disk, tmp_path):
     counted = sorted((tmp_path / "work").glob("part-*"))
     disk.spoil()
     disk.tells(gi("encode", *inputs, *work, "--out", out), "--out")
-    assert sorted((tmp_path / "work").glob("part-*")) == counted and len(counted) > 1
+    assert sorted((tmp_path / "work").glob("part-*")) == counted != []
     disk.mend()
     settings = Settings(gff3=str(inputs[2]), fasta=str(inputs[4]))
     assert encode(inputs[0], out, settings, work=tmp_path / "work", stretch=2000, cores=1).counted == 0
