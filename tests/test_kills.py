@@ -166,7 +166,7 @@ COMMANDS = {
         prepare_encode,
         "cohort.zarr/**/*",
     ),
-    "page": Command(f"{GI} book execute toy --root .", prepare_notebook, "_build/*/demo/**/*.[cip]*"),
+    "page": Command(f"{GI} book execute toy --root .", prepare_notebook, "_build/*/demo/**/*.[ci]*"),
     "papermill": Command(
         "-m papermill notebooks/toy.ipynb out.ipynb -p results_dir results", prepare_notebook, "results/*", 0
     ),
@@ -194,7 +194,7 @@ def files(folder: Path, pattern: str = "**/*") -> dict[str, bytes]:
 @pytest.mark.slow
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks at processes in /proc")
 @pytest.mark.parametrize("name", COMMANDS)
-def test_whatever_is_killed_the_same_command_ends_the_same(name, tmp_path, address):
+def test_whatever_is_killed_the_same_command_ends_the_same(name, tmp_path, address, request):
     command = COMMANDS[name]
     kills = int(os.environ.get("GI_KILLS", command.kills))
     if not kills:
@@ -205,14 +205,19 @@ def test_whatever_is_killed_the_same_command_ends_the_same(name, tmp_path, addre
         folder.mkdir()
         command.prepare(folder)
 
+    started: list[subprocess.Popen] = []
+    request.addfinalizer(lambda: [run.kill() for run in started])
+
     def start(folder: Path) -> subprocess.Popen:
         own = {"GI_CACHE_DIR": str(folder / "cache"), "PYTHONPATH": os.pathsep.join(sys.path)}
         if name == "fetch":
             own |= {"GI_MANIFEST_DIR": str(folder / "manifests"), "GI_DATA_MIRROR": address, "GI_OFFLINE": ""}
-        return subprocess.Popen(
+        run = subprocess.Popen(
             [sys.executable, *command.arguments.split()], cwd=folder, env=os.environ | own,
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         )  # fmt: skip
+        started.append(run)
+        return run
 
     undisturbed, folder = tmp_path / "undisturbed", tmp_path / "killed"
     begin_anew(undisturbed)
