@@ -185,9 +185,9 @@ def below(pid: int) -> list[int]:
 
 
 def files(folder: Path, pattern: str = "**/*") -> dict[str, bytes]:
-    """All files by their names; the notes of Snakemake, numba and the interpreter are none of ours."""
-    foreign = {".snakemake", "__pycache__"}
-    found = (path for path in folder.glob(pattern) if path.is_file() and not foreign & set(path.parts))
+    """All files by name, without what Snakemake and the interpreter keep, and notes of hashes of files found whole."""
+    apart = {".snakemake", "__pycache__", "hashes"}
+    found = (path for path in folder.glob(pattern) if path.is_file() and not apart & set(path.parts))
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
 
 
