@@ -26,7 +26,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -41,7 +41,16 @@ import yaml
 from nbformat import NotebookNode
 
 from gi_lib.datasets import registry
-from gi_lib.process import run_graph, write_text
+from gi_lib.process import (
+    WriteError,
+    locked,
+    make_folder,
+    make_room,
+    or_elsewhere,
+    run_graph,
+    write_text,
+    writing,
+)
 
 SCALES = ("demo", "paper")
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -175,6 +184,10 @@ class Project:
         return self.pages[name]
 
 
+def _or_elsewhere() -> AbstractContextManager[None]:
+    return or_elsewhere("build in a copy of this repository elsewhere (--root)", BookError)
+
+
 def check_scale(scale: str) -> str:
     """Return `scale` if it is one of `SCALES`, else raise `BookError`."""
     if scale not in SCALES:
@@ -251,7 +264,8 @@ def sync_pairs(project: Project, check: bool = False) -> list[str]:
         if not pair.exists() or pair.read_text(encoding="utf-8") != text:
             changed.append(pair.name)
             if not check:
-                write_text(pair, text)
+                with _or_elsewhere():
+                    write_text(pair, text)
     for orphan in sorted(set(project.notebooks.glob("*.ipynb")) - {s.with_suffix(".ipynb") for s in sources}):
         changed.append(orphan.name)
         if not check:
@@ -354,9 +368,8 @@ def execute(project: Project, page: str, scale: str = "demo", threads: int = 1) 
     check_parameters(page, parameters, declared)
 
     target = project.executed(page, scale)
-    target.parent.mkdir(parents=True, exist_ok=True)
     # A killed build may leave a kernel for a second or two: wait for it instead of writing at the same time.
-    with filelock.FileLock(target.with_name(f".{page}.lock")):
+    with _or_elsewhere(), locked(make_room(target.parent) / f".{page}.lock"):
         results = project.root / project.results(page, scale)
         shutil.rmtree(results, ignore_errors=True)
         _say(f"{page}: started")
@@ -430,8 +443,10 @@ def record(
     check_parameters(page, parameters, declared)
     shutil.rmtree(project.root / results, ignore_errors=True)
     partial = project.build / "record" / f"{page}.ipynb"
-    partial.parent.mkdir(parents=True, exist_ok=True)
-    with _heartbeat(page, partial, _n_code_cells(notebook)):
+    with _or_elsewhere():
+        make_room(project.root / "results" / entry.notebook)
+        make_room(partial.parent)
+    with _or_elsewhere(), _heartbeat(page, partial, _n_code_cells(notebook)):
         executed = _run_kernel(project, page, notebook, parameters, partial, CELL_TIMEOUT["paper"], threads)
         clean(executed, page)
 
@@ -443,12 +458,20 @@ def record(
             )
     name = "-".join(filter(None, [provenance["main_cohort"], scale, part]))
     target = project.root / "results" / entry.notebook / name
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir(parents=True)
-    for table in tables:
-        shutil.copy(table, target / table.name)
     provenance |= {"part": part, "recorded": datetime.now(UTC).date().isoformat()}
-    write_text(target / "provenance.json", json.dumps(provenance, indent=1) + "\n")
+    whole, old = (project.build / "record" / f"{page}.{state}" for state in ("new", "old"))
+    for left in (whole, old):
+        shutil.rmtree(left, ignore_errors=True)
+    with _or_elsewhere(), writing(whole):
+        whole.mkdir()
+        for table in tables:
+            shutil.copy(table, whole / table.name)
+        write_text(whole / "provenance.json", json.dumps(provenance, indent=1) + "\n")
+    with _or_elsewhere(), writing(target):  # never half a recording: the old one, none, or the new one
+        if target.exists():
+            os.replace(target, old)
+        os.replace(whole, target)
+    shutil.rmtree(old, ignore_errors=True)
     return target
 
 
@@ -479,7 +502,7 @@ def _run_kernel(
     variables = {variable: str(threads) for variable in THREAD_VARIABLES}
     variables |= {"GI_BOOK_BUILD": "1", "PYTHONHASHSEED": "0"}
     try:
-        with _environment(variables):
+        with _environment(variables), writing(partial.parent):
             return papermill.execute_notebook(
                 notebook,
                 partial,
@@ -500,6 +523,8 @@ def _run_kernel(
         raise BookError(
             f"Page {page} stopped with {error.ename}: {error.evalue} (the notebook up to there: {failed})."
         ) from None
+    except WriteError:
+        raise
     except Exception as error:  # a cell that ran too long, a kernel that died
         raise BookError(f"Page {page} stopped: {' '.join(str(error).split())[:400]}") from error
 
@@ -677,13 +702,20 @@ def stage(project: Project, scale: str = "demo") -> Path:
         If a page is not executed yet, or the table of contents and the pages disagree.
     """
     check_contents(project)
+    with _or_elsewhere():
+        return _stage(project, check_scale(scale))
+
+
+def _stage(project: Project, scale: str) -> Path:
     staged = project.staged
     shutil.rmtree(staged, ignore_errors=True)
-    shutil.copytree(project.root / "book", staged, ignore=shutil.ignore_patterns("_ext", "__pycache__"))
-    (staged / "notebooks").mkdir()
+    make_room(project.build)
+    with writing(staged):
+        shutil.copytree(project.root / "book", staged, ignore=shutil.ignore_patterns("_ext", "__pycache__"))
+        (staged / "notebooks").mkdir()
     records = []
     for page in project.pages.values():
-        executed = project.executed(page.name, check_scale(scale))
+        executed = project.executed(page.name, scale)
         if not executed.exists():
             raise BookError(
                 f"Page {page.name} has not been executed at scale {scale}; run 'gi book execute' first."
@@ -808,9 +840,10 @@ def render(project: Project) -> Path:
     """
     work = project.build / "render"
     shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
+    with _or_elsewhere():
+        make_room(work)
     _say("book: rendering")
-    program = "from jupyter_book.cli.main import main; main()"
+    program = f"import gi_lib.process as p; p.end_with({os.getpid()}); from jupyter_book.cli.main import main; main()"
     command = [sys.executable, "-c", program, "build", str(project.staged), "-W", "-n", "--keep-going", "-q"]
     command += ["--config", str(project.root / "_config.yml"), "--path-output", str(work)]
     # A fixed hash seed keeps two renderings of the same pages identical.
@@ -868,8 +901,9 @@ def refresh_data(project: Project, datasets: Sequence[str] = ("arabidopsis", "ri
             state |= found
     target, text = project.build / "data.json", json.dumps(state, indent=1, sort_keys=True) + "\n"
     if not target.exists() or target.read_text(encoding="utf-8") != text:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_text(target, text)
+        with _or_elsewhere():
+            make_folder(target.parent)
+            write_text(target, text)
     return target
 
 
@@ -903,7 +937,8 @@ def build(project: Project, scale: str = "demo", cores: int | None = None) -> Pa
     pages = list(project.pages)
     check_scale(scale)
     check_contents(project)
-    project.build.mkdir(parents=True, exist_ok=True)
+    with _or_elsewhere():
+        make_room(project.build)
     with _only_build(project):
         _say(f"book: {len(pages)} pages at scale {scale} on {cores} cores")
         refresh_data(project)

@@ -18,7 +18,7 @@ import yaml
 import gi_lib
 from gi_lib.datasets import registry
 from gi_lib.datasets.registry import DataError, DataUnavailable
-from gi_lib.process import end_with_parent, run_graph, write_text
+from gi_lib.process import end_with_graph, or_elsewhere, run_graph, write_text
 
 app = typer.Typer(
     help="Genome interpretation: data, models and the book.",
@@ -230,6 +230,7 @@ def encode(
 
     What is counted is kept beside OUT until the whole is written: after a kill, the same command goes on.
     """
+    end_with_graph()
     from gi_lib import encoding
 
     try:
@@ -239,12 +240,11 @@ def encode(
         )  # fmt: skip
         kind = "simulated" if simulated else "real"
         name = out.name.removesuffix(".zarr")
-        result = encoding.encode(
-            inputs, out, settings, tables=encoding.Tables(accessions, traits, kind, name), cores=cores, work=work,
-            share=_share(share), stretch=stretch, progress=progress,
-        )  # fmt: skip
-        if report is not None and result.report is not None:
-            report.write_text(json.dumps(result.report.to_dict(), indent=1) + "\n", encoding="utf-8")
+        with or_elsewhere("choose another folder by --out, or for what is counted so far by --work"):
+            result = encoding.encode(
+                inputs, out, settings, tables=encoding.Tables(accessions, traits, kind, name), cores=cores, work=work,
+                share=_share(share), stretch=stretch, progress=progress,
+            )  # fmt: skip
     except (ValueError, OSError) as error:
         typer.echo(f"gi: {_sentence(error)}", err=True)
         raise typer.Exit(1) from None
@@ -257,6 +257,8 @@ def encode(
             typer.echo(
                 "Without a FASTA nothing tells what coding variants do; they are counted as 'exonic unknown'."
             )
+        if report is not None:
+            _write_report(report, result.report.to_dict())
         typer.echo(f"Written to {out}.")
     speed = result.amount / max(result.seconds, 1e-9)
     rate = f"{speed / 1e6:,.1f} MB/s" if result.unit == "B" else f"{speed:,.0f} {result.unit}/s"
@@ -294,13 +296,23 @@ def panel(
         name = out.name.removesuffix(".zarr")
         tables = encoding.Tables(accessions, traits, "simulated" if simulated else "real", name)
         made, steps = encoding.read_panel(inputs, tables, pass_only)
-        save_cohort(made, out)
+        with or_elsewhere("choose another folder by --out"):
+            save_cohort(made, out)
     except (ValueError, OSError) as error:
         typer.echo(f"gi: {_sentence(error)}", err=True)
         raise typer.Exit(1) from None
     for step, markers in steps.itertuples(index=False):
         typer.echo(f"{step:<45}{markers:>15,}")
     typer.echo(f"Written to {out}: {made.sizes['sample']:,} samples, {made.sizes['trait']} traits.")
+
+
+def _write_report(path: Path, report: dict[str, Any]) -> None:
+    try:
+        with or_elsewhere("the cohort is written and holds the report, too"):
+            write_text(path, json.dumps(report, indent=1) + "\n")
+    except OSError as error:
+        typer.echo(f"gi: {error}", err=True)
+        raise typer.Exit(1) from None
 
 
 def _share(text: str | None) -> tuple[int, int] | None:
@@ -425,7 +437,7 @@ def execute(
     root: Root = None,
 ) -> None:
     """Run one page of notebooks/runs.yml."""
-    end_with_parent()
+    end_with_graph()
     with _open_book(root) as (builder, project):
         builder.execute(project, page, scale, threads)
 
@@ -433,6 +445,7 @@ def execute(
 @book.command()
 def stage(scale: Scale = "demo", root: Root = None) -> None:
     """Lay prose pages and executed notebooks side by side in _build/src."""
+    end_with_graph()
     with _open_book(root) as (builder, project):
         builder.stage(project, scale)
 
@@ -440,6 +453,7 @@ def stage(scale: Scale = "demo", root: Root = None) -> None:
 @book.command()
 def render(root: Root = None) -> None:
     """Turn the staged pages into HTML; a warning is an error."""
+    end_with_graph()
     with _open_book(root) as (builder, project):
         builder.render(project)
 
@@ -473,12 +487,9 @@ def run_sweep(
 ) -> None:
     """Run all jobs that have not been run, and gather their tables."""
     with _open_sweep(file) as (sweeps, declared):
-        out.mkdir(parents=True, exist_ok=True)
+        sweeps.write_plan(declared, out)
         options = ["--keep-going", *(["--profile", str(profile.resolve())] if profile else [])]
         graph = Path(gi_lib.__file__).parents[1] / "workflow" / "sweep.smk"
-        plan = out / "plan.json"
-        if not plan.exists() or plan.read_text(encoding="utf-8") != declared.plan():
-            write_text(plan, declared.plan())
         config = {"sweep": str(file.resolve())}
         if not run_graph(graph, out, cores or os.cpu_count() or 1, config, options):
             raise sweeps.SweepError(
@@ -491,7 +502,7 @@ def run_sweep(
 @sweep.command("job")
 def sweep_job(file: SweepFile, name: str, out: SweepFolder) -> None:
     """Run one job by its name."""
-    end_with_parent()
+    end_with_graph()
     with _open_sweep(file) as (sweeps, declared):
         typer.echo(f"Written to {sweeps.run_job(declared, name, out)}.")
 
@@ -503,6 +514,7 @@ def gather_sweep(
     partial: Annotated[bool, typer.Option("--partial", help="Sum up the jobs that are done.")] = False,
 ) -> None:
     """Put the tables of all jobs into one."""
+    end_with_graph()
     with _open_sweep(file) as (sweeps, declared):
         path, missing = sweeps.gather(declared, out, partial)
         typer.echo(f"Written to {path}." + (f" Missing: {len(missing)} jobs." if missing else ""))

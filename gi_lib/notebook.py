@@ -15,6 +15,7 @@ import math
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -33,7 +34,7 @@ from gi_lib.cohorts import COHORTS, SCALES, CohortError, is_own, load_cohort, re
 from gi_lib.cohorts.panels import PANELS, load_panel, resolve_panel
 from gi_lib.datasets.cohort import fingerprint
 from gi_lib.datasets.registry import DataError
-from gi_lib.process import write_text
+from gi_lib.process import make_room, or_elsewhere, write_text
 from gi_lib.training import DEVICES, resolve_device
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -72,7 +73,8 @@ def start(
     Raises
     ------
     ParameterError
-        If a parameter is unknown, has a value of another type, or one that is not allowed.
+        If a parameter is unknown, has a value of another type, or one that is not allowed, or `results_dir` cannot be
+        written.
     """
     types = _annotations(namespace)
     parameters = {key: namespace[key] for key in types if key in namespace}
@@ -103,12 +105,14 @@ def start(
     except ValueError as error:
         raise ParameterError(str(error)) from None
     folder = Path(parameters.get("results_dir", f"_build/results/{name}"))
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ParameterError(f"results_dir {str(folder)!r} cannot be used: {error.strerror}.") from None
+    with _or_elsewhere():
+        make_room(folder)
     plots.use_style()
     return Run(name, parameters, device, folder)
+
+
+def _or_elsewhere() -> AbstractContextManager[None]:
+    return or_elsewhere("choose another folder by results_dir", ParameterError)
 
 
 def device_name(device: torch.device) -> str:
@@ -257,9 +261,16 @@ class Run:
         )
 
     def save(self, name: str, table: pd.DataFrame) -> pd.DataFrame:
-        """Write a small result table as ``<results_dir>/<name>.csv`` and return it."""
+        """Write a small result table as ``<results_dir>/<name>.csv`` and return it.
+
+        Raises
+        ------
+        ParameterError
+            If the folder cannot be written; what was saved before stays.
+        """
         text = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
-        write_text(self.folder / f"{name}.csv", text)
+        with _or_elsewhere():
+            write_text(self.folder / f"{name}.csv", text)
         return table
 
     def recorded(self, name: str, notebook: str | None = None) -> pd.DataFrame:
@@ -304,7 +315,8 @@ class Run:
             "commit": commit_of(self.name),
             "device": self.device,
         }
-        write_text(self.folder / "provenance.json", json.dumps(provenance, indent=1) + "\n")
+        with _or_elsewhere():
+            write_text(self.folder / "provenance.json", json.dumps(provenance, indent=1) + "\n")
         parts = [
             ", ".join(f"{key}={value}" for key, value in shown.items()),
             "; ".join(f"{name} sha256 {sha[:12]}" for name, sha in provenance["data_sha256"].items()),

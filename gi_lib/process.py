@@ -1,25 +1,145 @@
-"""What runs beside other processes: job graphs, their processes, and files that nobody sees half written."""
+"""What meets other processes and full disks: job graphs, and files that are written whole or refused in a sentence."""
 
+import errno
+import glob
 import os
+import platform
+import shutil
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import filelock
+
+GRAPH = "GI_GRAPH"
+"""Environment variable with the process of the job graph that a command is a job of; the graphs set it."""
+
+# ------------------------------------------------------------------------------------------------ writing
+
+
+class WriteError(OSError):
+    """A folder cannot be written; the message says which and why, and `or_elsewhere` adds what can be done."""
+
+    is_full = False
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Raise a `WriteError` where something below this folder cannot be written."""
+    try:
+        yield
+    except WriteError:
+        raise
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT) or (error.errno is None and _is_full(folder)):
+            told = WriteError(f"The disk is full: there is no space left in {folder}")
+            told.is_full = True
+        else:
+            in_the_way = error.errno in (errno.EEXIST, errno.ENOTDIR)
+            reason = "a file stands in its place" if in_the_way else error.strerror or error
+            told = WriteError(f"The folder {folder} cannot be written ({reason})")
+        raise told from error
+
+
+def _is_full(folder: Path) -> bool:
+    """For libraries that only say that they could not write."""
+    try:
+        return shutil.disk_usage(folder).free < 1 << 16
+    except OSError:
+        return False
+
+
+@contextmanager
+def or_elsewhere(remedy: str, kind: type[Exception] = WriteError) -> Iterator[None]:
+    """Where a folder cannot be written, say also what can be done about it.
+
+    Parameters
+    ----------
+    remedy
+        Such as "set GI_CACHE_DIR to a folder that can be written, on a disk with space".
+    kind
+        What is raised; its message is one sentence.
+    """
+    try:
+        yield
+    except WriteError as error:
+        raise kind(f"{error}; {'free some space, or ' if error.is_full else ''}{remedy}.") from None
+
+
+def make_folder(folder: Path) -> Path:
+    """Make a folder and those above it, where they are not there.
+
+    Raises
+    ------
+    WriteError
+        If that cannot be.
+    """
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+ROOM = 1 << 20  # bytes of the predictions of a thousand accessions for a hundred traits
+
+
+def make_room(folder: Path) -> Path:
+    """Make a folder and see whether results will fit in: better none now than after hours of computing.
+
+    Raises
+    ------
+    WriteError
+        If the folder cannot be written, or its disk is full.
+    """
+    scratch = _scratch(make_folder(folder) / "room")
+    try:
+        with writing(folder):
+            _drop_left(folder / "room")
+            scratch.write_bytes(bytes(ROOM))
+    finally:
+        _remove(scratch)
+    return folder
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock; the operating system releases that of a process that dies.
+
+    Raises
+    ------
+    WriteError
+        If the file of the lock cannot be made.
+    """
+    lock = filelock.FileLock(path)
+    with writing(path.parent):
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """A place beside `path` to write to; what stands there at the end replaces `path`, unless an exception ends it.
+    """A place beside `path` to write a file or a folder; it replaces `path` in the end, unless an exception ends it.
 
-    So a reader sees the old content or the new one, never a part, and a killed process leaves the old one.
+    So a reader sees the old content or the new one, never a part, and a killed process leaves the old one. What killed
+    processes of this machine have left half written is removed. A folder replaces nothing but an empty one.
+
+    Raises
+    ------
+    WriteError
+        If it cannot be written.
     """
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    scratch = _scratch(path)
     try:
-        yield scratch
-        os.replace(scratch, path)
+        with writing(path.parent):
+            _drop_left(path)
+            yield scratch
+            os.replace(scratch, path)
     finally:
-        scratch.unlink(missing_ok=True)
+        _remove(scratch)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -28,22 +148,70 @@ def write_text(path: Path, text: str) -> None:
         scratch.write_text(text, encoding="utf-8")
 
 
-def end_with_parent(every: float = 0.5) -> None:
-    """End this process soon after its parent has died, so that a killed run leaves nothing running.
+def _scratch(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{platform.node()}-{os.getpid()}.tmp")
+
+
+def _drop_left(path: Path) -> None:
+    """Remove what dead processes of this machine have left beside `path`; others may still be writing."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        node, _, pid = left.name.removeprefix(f".{path.name}.").removesuffix(".tmp").rpartition("-")
+        if node == platform.node() and pid.isdecimal() and not is_running(int(pid)):
+            _remove(left)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
+
+
+# ---------------------------------------------------------------------------------------------- processes
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is a process of this number on this machine that has not ended."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        pass
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:  # not on Linux
+        return True
+    return stat.rpartition(")")[2].split()[0] not in ("Z", "X")  # ended, but nobody has asked how
+
+
+def end_with(pid: int, every: float = 0.5) -> None:
+    """End this process soon after another one has ended, so that a killed run leaves nothing running.
 
     Parameters
     ----------
+    pid
+        The other one. A process should be told of its parent's number, not ask: by then the parent may be dead.
     every
-        Seconds between two looks at the parent.
+        Seconds between two looks.
     """
-    parent = os.getppid()
 
     def watch() -> None:
-        while os.getppid() == parent:
+        while is_running(pid):
             time.sleep(every)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def end_with_graph() -> None:
+    """End this process soon after the job graph that it is a job of, if it is one."""
+    if graph := os.environ.get(GRAPH):
+        end_with(int(graph))
+
+
+# ------------------------------------------------------------------------------------------------- graphs
 
 
 def run_graph(

@@ -8,6 +8,7 @@ import base64
 import io
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, fields
 from html import escape
 from pathlib import Path
@@ -26,7 +27,7 @@ from gi_lib.cohorts import COHORTS, SCALES, is_own, load_cohort
 from gi_lib.evaluation import MEAN_OVER_TRAITS, fold_scores, interval_over_repeats
 from gi_lib.lineup import baselines, pathway_layers, published_models
 from gi_lib.plots.panels import model_dots
-from gi_lib.process import write_text, written_whole
+from gi_lib.process import make_folder, make_room, or_elsewhere, write_text, written_whole
 from gi_lib.validation import (
     COLUMNS,
     CountryFolds,
@@ -214,7 +215,7 @@ _LEAST = {"n_splits": 2, "gpus": 0, "min_accessions": 0, "seeds": 0}
 def run_job(sweep: Sweep, name: str, folder: str | Path) -> Path:
     """Run one job and write its predictions.
 
-    It runs on as many threads as the sweep gives a job, wherever it is: sums of BLAS depend on them in the last digits.
+    It runs on as many threads as the sweep gives a job.
 
     Returns
     -------
@@ -224,9 +225,12 @@ def run_job(sweep: Sweep, name: str, folder: str | Path) -> Path:
     Raises
     ------
     SweepError
-        If there is no such job, its cohort cannot be had or lacks what a model needs, or a training diverges.
+        If there is no such job, its cohort cannot be had or lacks what a model needs, its folder cannot be written, or
+        a training diverges.
     """
     job = _find(sweep, name)
+    with _or_elsewhere():
+        make_room(_predictions(folder, name).parent)
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(sweep.resources.cores)
@@ -239,7 +243,26 @@ def run_job(sweep: Sweep, name: str, folder: str | Path) -> Path:
         raise SweepError(f"Job {name}: {error}") from None
     finally:
         torch.set_num_threads(before)
-    return save_predictions(predictions, _predictions(folder, name))
+    with _or_elsewhere():
+        return save_predictions(predictions, _predictions(folder, name))
+
+
+def _or_elsewhere() -> AbstractContextManager[None]:
+    return or_elsewhere("choose another folder by --out", SweepError)
+
+
+def write_plan(sweep: Sweep, folder: str | Path) -> None:
+    """Write ``plan.json`` into the folder of a sweep, where it is not there or another one.
+
+    Raises
+    ------
+    SweepError
+        If the folder cannot be written.
+    """
+    with _or_elsewhere():
+        plan = make_folder(Path(folder)) / "plan.json"
+        if not plan.exists() or plan.read_text(encoding="utf-8") != sweep.plan():
+            write_text(plan, sweep.plan())
 
 
 def _find(sweep: Sweep, name: str) -> Job:
@@ -288,7 +311,7 @@ def gather(sweep: Sweep, folder: str | Path, partial: bool = False) -> tuple[Pat
     Raises
     ------
     SweepError
-        If jobs are missing (all of them, if `partial`), or a file is damaged.
+        If jobs are missing (all of them, if `partial`), a file is damaged, or the folder cannot be written.
     """
     folder, tables = Path(folder), []
     missing = [name for name in sweep.jobs() if not _predictions(folder, name).exists()]
@@ -310,11 +333,12 @@ def gather(sweep: Sweep, folder: str | Path, partial: bool = False) -> tuple[Pat
         tables.append(table)
     path = folder / "predictions.parquet"
     everything = pd.concat(tables, ignore_index=True)
-    with written_whole(path) as scratch:
-        everything.to_parquet(scratch, index=False)
     scores = summarise(everything, sweep.min_accessions)
-    write_text(folder / "scores.csv", scores.to_csv(index=False, float_format="%.6g"))
-    write_text(folder / "summary.html", _page(sweep, scores, missing))
+    with _or_elsewhere():
+        with written_whole(path) as scratch:
+            everything.to_parquet(scratch, index=False)
+        write_text(folder / "scores.csv", scores.to_csv(index=False, float_format="%.6g"))
+        write_text(folder / "summary.html", _page(sweep, scores, missing))
     return path, missing
 
 

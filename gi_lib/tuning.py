@@ -17,7 +17,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
-import filelock
 import joblib
 import numpy as np
 import optuna
@@ -33,6 +32,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import check_is_fitted
+
+from gi_lib.process import locked, make_folder, or_elsewhere, writing
 
 KINDS = ("log", "uniform", "int", "choice")
 MIN_LABELS = 3
@@ -204,6 +205,8 @@ class Tuned(RegressorMixin, BaseEstimator):
         ValueError
             If the space or another setting is malformed, X and y differ in length, y is not numeric, the judging
             accessions have too few labels, no trial has a score, or the kept study is damaged.
+        WriteError
+            If the folder `storage` cannot be written; finished trials are kept.
         """
         return self._fit(np.asarray(X), _numeric(y), {})
 
@@ -354,11 +357,9 @@ class Tuned(RegressorMixin, BaseEstimator):
             yield _open_study(optuna.storages.InMemoryStorage())
             return
         path = Path(self.storage) / f"{self._key(X, y, more)}.journal"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(path.with_suffix(".lock")):
-            _drop_torn_line(path)
+        with or_elsewhere("choose another folder by storage"), _held(path):
             try:
-                study = _open_study(JournalStorage(JournalFileBackend(str(path), _HeldAlready())))
+                study = _open_study(JournalStorage(_Journal(str(path), _HeldAlready())))
             except (ValueError, KeyError, TypeError, AssertionError) as error:
                 raise ValueError(f"The kept study {path} is damaged; delete it to begin anew.") from error
             for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
@@ -578,6 +579,22 @@ def _table(trials: list[FrozenTrial]) -> pd.DataFrame:
 
 
 # ------------------------------------------------------------------------------------------------- on disk
+
+
+@contextmanager
+def _held(path: Path) -> Iterator[None]:
+    """The journal of a study in our hands alone, and without a torn last line."""
+    with locked(make_folder(path.parent) / f"{path.stem}.lock"):
+        _drop_torn_line(path)
+        yield
+
+
+class _Journal(JournalFileBackend):
+    """A journal that says in one sentence that it cannot be written."""
+
+    def append_logs(self, logs: list[dict]) -> None:
+        with writing(Path(self._file_path).parent):
+            super().append_logs(logs)
 
 
 class _HeldAlready:

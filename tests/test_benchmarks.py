@@ -21,6 +21,7 @@ COLUMNS = {
     "training-seeds-cpu": ["model", "seed", "fold", "plain", "stacked", "epochs"],
     "binn": ["size", "way", "epoch_seconds", "relative_error", "ratio"],
     "eqtl_scan": ["way", "pairs_per_second", "ratio", "largest_difference_of_p"],
+    "memory": ["step", "size", "peak_gigabytes", "processor", "recorded"],
     "agreement": ["annotator", "ours", "theirs", "pairs"],
     "disagreements": ["annotator", "cause", "explanation", "pairs"],
 }  # fmt: skip
@@ -62,6 +63,13 @@ def test_the_scan_says_what_statsmodels_says():
     assert table["largest_difference_of_p"].max() < 1e-8
     rate = table["pairs_per_second"]
     assert table["ratio"].tolist() == pytest.approx((rate / rate.iloc[-1]).tolist(), rel=0.01)
+
+
+def test_the_largest_steps_fit_a_laptop():
+    table = pd.read_csv(FOLDER / "memory.csv")
+    assert table["peak_gigabytes"].between(0.1, 8).all()
+    libraries = table.set_index("step").loc["import all libraries", "peak_gigabytes"]
+    assert (table["peak_gigabytes"] >= libraries).all()
 
 
 def test_networks_of_entities_agree_however_they_are_computed():

@@ -156,8 +156,8 @@ def test_cuda_is_refused_where_there_is_none(namespace, monkeypatch):
 def test_a_results_folder_that_cannot_be_made_is_refused(namespace, tmp_path):
     (tmp_path / "file").write_text("x")
     for path in (tmp_path / "file", tmp_path / "file" / "below"):
-        assert refusal(namespace, results_dir=str(path)).startswith(
-            f"results_dir {str(path)!r} cannot be used: "
+        assert refusal(namespace, results_dir=str(path)) == (
+            f"The folder {path} cannot be written (a file stands in its place); choose another folder by results_dir."
         )
 
 

@@ -12,8 +12,10 @@
 # The result is the same as that of one `gi encode` without shares, byte for byte. A job that was killed goes on where
 # it was.
 
+import os
 import sys
 
+os.environ["GI_GRAPH"] = str(os.getpid())  # jobs end soon after this process
 GENOTYPES, OUT = config["genotypes"], config["out"]
 SHARES = int(config.get("shares", 4))
 ENCODE = f'"{sys.executable}" -m gi_lib.cli encode {GENOTYPES} --out "{OUT}" --no-progress {config.get("options", "")}'

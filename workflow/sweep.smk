@@ -5,9 +5,11 @@
 # A job runs again when its settings in the sweep file or the version of the package change, not when jobs are added.
 
 import json
+import os
 import sys
 from pathlib import Path
 
+os.environ["GI_GRAPH"] = str(os.getpid())  # jobs end soon after this process
 FILE = config["sweep"]
 PLAN = json.loads(Path("plan.json").read_text())
 NEEDS = PLAN["resources"]
@@ -41,6 +43,6 @@ rule job:
         mem_mb=NEEDS["megabytes"],
         runtime=NEEDS["minutes"],
         **({"gpu": NEEDS["gpus"]} if NEEDS["gpus"] else {}),
-    # `exec` makes the job a direct child of this process, so that it ends with it.
+    # `exec`: there is no shell between this process and the job, which could die alone.
     shell:
         "exec " + GI + f' job "{FILE}" {{wildcards.name}} --out .'

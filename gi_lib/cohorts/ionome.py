@@ -26,6 +26,7 @@ from gi_lib.datasets.cohort import validate_cohort
 from gi_lib.datasets.registry import DataError, cache_dir, fetch, sha256_of
 from gi_lib.encoding import EncodingError, Settings, encode
 from gi_lib.encoding.sources import SourceError, open_source
+from gi_lib.process import make_folder, written_whole
 
 TISSUES = ("leaf", "seed")
 ARAPHENO = "arapheno/database.zip"
@@ -254,22 +255,19 @@ def _indexed(fasta: Path) -> Path:
     path = cache_dir() / "cohorts" / f"TAIR10-{sha256_of(FASTA)[:12]}.fa"
     if path.exists():
         return path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    index = Path(f"{scratch}.fai")
+    make_folder(path.parent)
     with fasta.open("rb") as handle:
         is_compressed = handle.read(2) == b"\x1f\x8b"
-    try:
-        with gzip.open(fasta) if is_compressed else fasta.open("rb") as source, scratch.open("wb") as target:
-            shutil.copyfileobj(source, target, 1 << 20)
-        pysam.faidx(str(scratch))
-        os.replace(index, f"{path}.fai")
-        os.replace(scratch, path)  # last: where it is, so is its index
-    except (EOFError, zlib.error, gzip.BadGzipFile, pysam.SamtoolsError) as error:
-        raise DataError(
-            f"{fasta.name} is no FASTA file, or damaged ({' '.join(str(error).split())})."
-        ) from None
-    finally:
-        scratch.unlink(missing_ok=True)
-        index.unlink(missing_ok=True)
-    return path
+    with written_whole(path) as scratch, written_whole(Path(f"{path}.fai")) as index:
+        try:
+            with (
+                gzip.open(fasta) if is_compressed else fasta.open("rb") as source,
+                scratch.open("wb") as target,
+            ):
+                shutil.copyfileobj(source, target, 1 << 20)
+            pysam.faidx(str(scratch), "--fai-idx", str(index))
+        except (EOFError, zlib.error, gzip.BadGzipFile, pysam.SamtoolsError) as error:
+            raise DataError(
+                f"{fasta.name} is no FASTA file, or damaged ({' '.join(str(error).split())})."
+            ) from None
+    return path  # it is there last: where it is, so is its index

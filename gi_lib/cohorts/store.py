@@ -5,19 +5,20 @@ import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import filelock
 import xarray as xr
 from threadpoolctl import threadpool_limits
 
 from gi_lib.datasets.cohort import CohortError, open_cohort
 from gi_lib.datasets.registry import (
     cache_dir,
+    cache_or_elsewhere,
     fetch,
     find,
     local_path,
     recorded_sha256,
     sha256_of,
 )
+from gi_lib.process import locked, make_folder
 
 CODE = Path(__file__).parent.parent
 """Folder of the package."""
@@ -39,10 +40,14 @@ def keep_cohort(name: str, write: Callable[[Path], object]) -> xr.Dataset:
         Of the folder in the cache, without its ending. Two processes never make the same one at once.
     write
         Writes a cohort to the path that it is given.
+
+    Raises
+    ------
+    DataError
+        If the cache cannot be written.
     """
     path = cache_dir() / "cohorts" / f"{name}.zarr"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(path.with_suffix(".lock")):
+    with cache_or_elsewhere(), locked(make_folder(path.parent) / f"{name}.lock"):
         if path.exists():
             try:
                 return open_cohort(path)

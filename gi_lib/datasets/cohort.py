@@ -28,14 +28,13 @@ task, and ``entity`` where there are measurements of them (names, unique); ``cou
 
 import hashlib
 import math
-import os
-import shutil
-import tempfile
 from pathlib import Path
 
 import numcodecs
 import numpy as np
 import xarray as xr
+
+from gi_lib.process import make_folder, written_whole
 
 VARIANT_TYPES = (
     "nonsynonymous",
@@ -199,23 +198,21 @@ def save_cohort(cohort: xr.Dataset, path: str | Path) -> Path:
         If the dataset breaks the schema.
     FileExistsError
         If something stands at `path` already.
+    WriteError
+        If the folder that `path` is in cannot be written.
     """
     path = Path(path)
     validate_cohort(cohort)
     if path.exists():
         raise FileExistsError(f"{path} exists already; remove it or choose another name.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    try:
-        stored = cohort.copy()
-        stored.attrs["fingerprint"] = fingerprint(cohort)
-        if "counts" in cohort:
-            stored["counts"].encoding = _whole_accessions(cohort["counts"])
+    stored = cohort.copy()
+    stored.attrs["fingerprint"] = fingerprint(cohort)
+    if "counts" in cohort:
+        stored["counts"].encoding = _whole_accessions(cohort["counts"])
+    make_folder(path.parent)
+    with written_whole(path) as scratch:
         # Zarr format 2 has a settled encoding for strings; format 3 has none yet.
-        stored.to_zarr(scratch / "store", zarr_format=2, consolidated=True)
-        os.replace(scratch / "store", path)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        stored.to_zarr(scratch, zarr_format=2, consolidated=True)
     return path
 
 

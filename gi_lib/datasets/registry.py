@@ -13,7 +13,6 @@ Files marked ``verified: false`` have no pinned sha256. The one found at the fir
 cache, and every later copy is checked against that record.
 """
 
-import errno
 import functools
 import hashlib
 import json
@@ -22,19 +21,21 @@ import re
 import sys
 import time
 import warnings
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-import filelock
 import yaml
 
 with warnings.catch_warnings():
     # pooch asks tqdm for a notebook widget, which warns where ipywidgets is missing; we show a plain bar.
     warnings.simplefilter("ignore")
     import pooch
+
+from gi_lib.process import WriteError, locked, make_folder, or_elsewhere, write_text, written_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -317,6 +318,11 @@ def cache_dir() -> Path:
     return Path(os.environ.get("GI_CACHE_DIR") or pooch.os_cache("gi_lib")).expanduser().absolute()
 
 
+def cache_or_elsewhere() -> AbstractContextManager[None]:
+    """Where the cache cannot be written, a :class:`DataError` says so and names ``GI_CACHE_DIR``."""
+    return or_elsewhere("set GI_CACHE_DIR to another folder", DataError)
+
+
 def _mirror() -> Path | str | None:
     """Return the mirror as a folder, as a URL without trailing slash, or None."""
     value = os.environ.get("GI_DATA_MIRROR", "").strip()
@@ -398,16 +404,11 @@ def _hash_once(entry: DataFile, path: Path) -> str:
 
 
 def _try_write(path: Path, text: str) -> bool:
-    """Write a small file atomically; return False where the folder cannot be written."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    """Write a small file whole; return False where the folder cannot be written."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            scratch.write_text(text, encoding="utf-8")
-            os.replace(scratch, path)
-        finally:
-            scratch.unlink(missing_ok=True)
-    except OSError:
+        make_folder(path.parent)
+        write_text(path, text)
+    except WriteError:
         return False
     return True
 
@@ -517,50 +518,28 @@ def _is_good(entry: DataFile, path: Path) -> bool:
 
 def _download(entry: DataFile, path: Path, addresses: list[str]) -> Path:
     """Download from the first address that has the file, under a lock and through a temporary file."""
-    lock = cache_dir() / "locks" / f"{entry.dataset}-{entry.name}.lock"
-    partial = path.with_name(f".{path.name}.part")
-    try:
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(lock):
+    with cache_or_elsewhere():
+        make_folder(path.parent)
+        with locked(make_folder(cache_dir() / "locks") / f"{entry.dataset}-{entry.name}.lock"):
             if path.is_file() and _is_good(entry, path):
                 return path  # another process was quicker
-            try:
-                return _download_locked(entry, path, partial, addresses)
-            finally:
-                partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise _disk_error(entry, error) from None
+            return _download_locked(entry, path, addresses)
 
 
-def _download_locked(entry: DataFile, path: Path, partial: Path, addresses: list[str]) -> Path:
+def _download_locked(entry: DataFile, path: Path, addresses: list[str]) -> Path:
     reasons = []
     for address in addresses:
         try:
-            _get(entry, address, partial)
+            with written_whole(path) as partial:
+                _get(entry, address, partial)
+                _check(entry, _sha256(partial), partial.stat().st_size, address)
         except DataUnavailable as error:
             reasons.append(str(error))
             continue
-        _check(entry, _sha256(partial), partial.stat().st_size, address)
-        os.replace(partial, path)
         return path
     raise DataUnavailable(
         f"{entry.key} cannot be had: {'; '.join(reasons)}; download it from {entry.url} and put it at "
         f"<mirror>/{entry.key} (GI_DATA_MIRROR) or {path}."
-    )
-
-
-def _disk_error(entry: DataFile, error: OSError) -> DataError:
-    place = cache_dir()
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        size = f" ({entry.bytes:,} bytes)" if entry.bytes else ""
-        return DataError(
-            f"The disk is full: {entry.key}{size} does not fit into {place}; free some space or set "
-            "GI_CACHE_DIR to a folder on another disk."
-        )
-    reason = error.strerror or type(error).__name__
-    return DataError(
-        f"The cache folder {place} cannot be written ({reason}); set GI_CACHE_DIR to a folder that can."
     )
 
 

@@ -7,7 +7,6 @@ are then mapped into memory by every process that looks something up.
 
 import gzip
 import json
-import os
 import shutil
 import zlib
 from collections.abc import Iterator, Sequence
@@ -20,6 +19,7 @@ import numpy as np
 from gi_lib.encoding.annotations import ANNOVAR_COLUMNS, annovar_effects
 from gi_lib.encoding.gene_models import chromosome_names
 from gi_lib.encoding.vocabulary import AnnotationError, Effect, reduce_alleles
+from gi_lib.process import make_folder, write_text, writing
 
 CHUNK = 100_000  # lines held in memory while a table is built
 POSITION_BITS = 40
@@ -82,7 +82,7 @@ class AnnovarTable:
         note = _read_note(folder)
         if note is None or note["files"] != facts:
             shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
+            make_folder(folder)
             codes = _Chromosomes()
             _fill(folder, paths, codes)
             _write_note(folder, {"format": FORMAT, "files": facts, "chromosomes": codes.names})
@@ -196,9 +196,9 @@ class _Writer:
     """Gathers rows, and sorts them in the end."""
 
     def __init__(self, folder: Path):
-        self.folder = folder
-        folder.mkdir(exist_ok=True)
-        self._files = {name: (folder / f"{name}.part").open("wb") for name in ("key", "length", "text")}
+        self.folder = make_folder(folder)
+        with writing(folder):
+            self._files = {name: (folder / f"{name}.part").open("wb") for name in ("key", "length", "text")}
         self._keys: list[int] = []
         self._texts: list[bytes] = []
 
@@ -210,14 +210,19 @@ class _Writer:
             self._flush()
 
     def _flush(self) -> None:
-        np.array(self._keys, np.int64).tofile(self._files["key"])
-        np.array([len(text) for text in self._texts], np.uint32).tofile(self._files["length"])
-        self._files["text"].write(b"".join(self._texts))
+        with writing(self.folder):
+            np.array(self._keys, np.int64).tofile(self._files["key"])
+            np.array([len(text) for text in self._texts], np.uint32).tofile(self._files["length"])
+            self._files["text"].write(b"".join(self._texts))
         self._keys, self._texts = [], []
 
     def finish(self) -> None:
         """Write the sorted files."""
         self._flush()
+        with writing(self.folder):
+            self._sort()
+
+    def _sort(self) -> None:
         for handle in self._files.values():
             handle.close()
         key = np.fromfile(self.folder / "key.part", np.int64)
@@ -251,9 +256,7 @@ def _read_note(folder: Path) -> dict[str, Any] | None:
 
 
 def _write_note(folder: Path, note: dict[str, Any]) -> None:
-    scratch = folder / f".{_NOTE}"
-    scratch.write_text(json.dumps(note), encoding="utf-8")
-    os.replace(scratch, folder / _NOTE)
+    write_text(folder / _NOTE, json.dumps(note))
 
 
 def _fill(folder: Path, paths: Sequence[Path], codes: _Chromosomes) -> None:

@@ -16,13 +16,12 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
-import filelock
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -42,7 +41,7 @@ from gi_lib.encoding.sources import Source, SourceError, open_source
 from gi_lib.encoding.tables import Tables
 from gi_lib.encoding.textfile import TextFileError
 from gi_lib.encoding.vocabulary import AnnotationError
-from gi_lib.process import end_with_parent
+from gi_lib.process import end_with, locked, make_folder, make_room, write_text, writing, written_whole
 
 _EXPECTED = (SourceError, TextFileError, AnnotationError, GeneModelError)
 """What is wrong with a user's files; one sentence tells it."""
@@ -266,12 +265,15 @@ def encode(
         If the files cannot be encoded; the message says why and where.
     FileExistsError
         If something stands at `out` already.
+    WriteError
+        If the work folder, or that of `out`, cannot be written; what is counted is kept.
     """
     began, cores = time.perf_counter(), cores or os.cpu_count() or 1
     settings, out = settings or Settings(), Path(out)
     inputs = [inputs] if isinstance(inputs, str | Path) else list(inputs)
     if out.exists():
         raise FileExistsError(f"{out} exists already; remove it or choose another name.")
+    make_room(out.parent)
     work = Path(work) if work else out.with_name(f"{out.name}.work")
     with _one_sentence():
         plan = make_plan(inputs, settings, stretch)
@@ -279,7 +281,7 @@ def encode(
         tables.read(plan.samples)  # a fault there must show now, not after hours
         folder = _open_work(work, plan)
         models = read_gff3(settings.gff3) if settings.gff3 else None
-        with filelock.FileLock(folder / "annovar.lock"):
+        with locked(folder / "annovar.lock"):
             table = _build_table(plan, folder)
         mine = range(len(plan.stretches)) if share is None else _share(len(plan.stretches), *share)
         missing = [number for number in mine if _read_part(folder, number) is None]
@@ -304,24 +306,24 @@ def _share(n_stretches: int, k: int, n: int) -> range:
 
 def _open_work(folder: Path, plan: Plan) -> Path:
     """The work folder of a plan, with what an earlier run of the same plan left there."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     key, note = plan.key(), folder / "plan"
-    with filelock.FileLock(folder.with_name(f".{folder.name}.lock")):
+    with locked(folder / "plan.lock"), writing(folder):
         if note.exists() and note.read_text(encoding="utf-8") == key:
             return folder
-        foreign = [p.name for p in folder.iterdir() if p.name != "plan" and not _PART.fullmatch(p.name)
-                   and p.name not in ("annovar", "annovar.lock")]  # fmt: skip
-        if foreign:
+        old = [path for path in folder.iterdir() if path.name != "plan.lock"]
+        if foreign := [path.name for path in old if not _OURS.fullmatch(path.name)]:
             raise EncodingError(
                 f"The work folder {folder} holds other files ({foreign[0]}); choose another one."
             )
-        shutil.rmtree(folder)
-        folder.mkdir()
-        note.write_text(key, encoding="utf-8")
+        for path in old:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        write_text(note, key)
     return folder
 
 
-_PART = re.compile(r"\.?part-\d{6}\.npz(\.\d+)?")
+_OURS = re.compile(r"\.?(part-\d{6}\.npz|plan)(\..+\.tmp)?|annovar(\.lock)?")
+"""Names in a work folder."""
 
 
 def _part_path(folder: Path, number: int) -> Path:
@@ -329,11 +331,8 @@ def _part_path(folder: Path, number: int) -> Path:
 
 
 def _write_part(folder: Path, number: int, arrays: Part) -> None:
-    path = _part_path(folder, number)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    with scratch.open("wb") as handle:
+    with written_whole(_part_path(folder, number)) as scratch, scratch.open("wb") as handle:
         np.savez(handle, **arrays)
-    os.replace(scratch, path)
 
 
 def _read_part(folder: Path, number: int) -> Path | None:
@@ -383,27 +382,64 @@ def _count_missing(
                 _write_part(folder, number, worker.count(number, tell))
                 bar.update(lengths[number] - begun)
         else:
-            with ProcessPoolExecutor(cores, get_context("spawn"), _start, (worker, str(folder))) as pool:
-                jobs = {pool.submit(_count_one, number): number for number in missing}
-                try:
-                    for job in as_completed(jobs):
-                        job.result()
-                        bar.update(lengths[jobs[job]])
-                except BaseException:
-                    pool.shutdown(cancel_futures=True)
-                    raise
+            for number in _count_in_processes(worker, folder, missing, cores):
+                bar.update(lengths[number])
     return sum(lengths.values()), unit
 
 
-_process: tuple[_Worker, Path]  # of a worker process
+def _count_in_processes(worker: _Worker, folder: Path, missing: list[int], cores: int) -> Iterator[int]:
+    """Count stretches on several processes; yields the number of each that is written.
+
+    A `ProcessPoolExecutor` waits for ever if one of its processes is killed while it starts and is given more than a
+    pipe holds. Here a process is given its task when it says that it is there, and the end of its pipe tells its death.
+    """
+    context, waiting = get_context("spawn"), missing[::-1]
+    processes = {}
+    try:
+        for _ in range(cores):
+            ours, theirs = context.Pipe()
+            processes[ours] = context.Process(target=_serve, args=(theirs, os.getpid()), daemon=True)
+            processes[ours].start()
+            theirs.close()  # now the process alone holds it
+        idle = dict.fromkeys(processes, (worker, str(folder)))
+        busy = set(processes)
+        while busy:
+            for ours in wait(list(busy)):
+                try:
+                    answer = ours.recv()
+                    if isinstance(answer, Exception):
+                        raise answer
+                    if first := idle.pop(ours, None):
+                        ours.send(first)
+                    else:
+                        yield answer
+                    if waiting:
+                        ours.send(waiting.pop())
+                    else:
+                        busy.discard(ours)
+                except (EOFError, BrokenPipeError, ConnectionResetError):
+                    raise EncodingError(
+                        "A process that counts variants was killed, perhaps for want of memory; the same command goes "
+                        "on where it was, and with fewer --cores it needs less memory."
+                    ) from None
+    finally:
+        for ours, process in processes.items():
+            ours.close()
+            process.kill()
+            process.join()
 
 
-def _start(worker: _Worker, folder: str) -> None:
-    global _process
-    end_with_parent()
-    _process = worker, Path(folder)
-
-
-def _count_one(number: int) -> None:
-    worker, folder = _process
-    _write_part(folder, number, worker.count(number))
+def _serve(theirs: Connection, parent: int) -> None:
+    """Count the stretches that are asked for, until the other end is closed."""
+    end_with(parent)
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        theirs.send(None)
+        worker, folder = theirs.recv()
+        while True:
+            number = theirs.recv()
+            try:
+                _write_part(Path(folder), number, worker.count(number))
+                answer = number
+            except (*_EXPECTED, EncodingError, OSError) as error:
+                answer = error
+            theirs.send(answer)

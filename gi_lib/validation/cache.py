@@ -10,13 +10,11 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-import filelock
 import numpy as np
 from sklearn.base import BaseEstimator
-from threadpoolctl import threadpool_info
 
-from gi_lib.datasets.registry import cache_dir
-from gi_lib.process import written_whole
+from gi_lib.datasets.registry import cache_dir, cache_or_elsewhere
+from gi_lib.process import locked, make_folder, make_room, written_whole
 from gi_lib.training import resolve_device
 from gi_lib.validation.splits import Fold
 
@@ -40,8 +38,6 @@ def prediction_key(content: str, inputs: str, estimator: BaseEstimator, fold: Fo
         "train": hashlib.sha256(fold.train.tobytes()).hexdigest(),
         "test": hashlib.sha256(fold.test.tobytes()).hexdigest(),
         "code": _code_version(),
-        # Sums of BLAS depend on them in the last digits; whoever asks for one number of threads gets its digits.
-        "threads": sorted({pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}),
     }
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:32]
 
@@ -130,13 +126,20 @@ def cached_predictions(
 
     What is computed is kept for the next. Whoever asks second for the same fit waits and then reads what the first has
     written.
+
+    Raises
+    ------
+    DataError
+        If the cache cannot be written, or its disk is full: before anything is computed, if it is so by then.
     """
-    paths = [_path(key) for key in keys]
-    with ExitStack() as locks:
+    with cache_or_elsewhere(), ExitStack() as locks:
+        paths = [_path(key) for key in keys]
         for path in sorted(set(paths)):  # in one order everywhere, so that no two wait for each other
-            locks.enter_context(filelock.FileLock(path.with_suffix(".lock")))
+            locks.enter_context(locked(path.with_suffix(".lock")))
         found = [_read(path) for path in paths]
         missing = [number for number, predicted in enumerate(found) if predicted is None]
+        if missing:
+            make_room(paths[missing[0]].parent)
         for number, predicted in zip(missing, compute(missing) if missing else [], strict=True):
             found[number] = predicted
             _write(paths[number], predicted)
@@ -144,9 +147,7 @@ def cached_predictions(
 
 
 def _path(key: str) -> Path:
-    folder = cache_dir() / "predictions" / key[:2]
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"{key}.npy"
+    return make_folder(cache_dir() / "predictions" / key[:2]) / f"{key}.npy"
 
 
 def _read(path: Path) -> np.ndarray | None:

@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from sklearn.base import BaseEstimator, clone
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from gi_lib.datasets.cohort import fingerprint
-from gi_lib.process import written_whole
+from gi_lib.process import make_folder, written_whole
 from gi_lib.training import fit_together
 from gi_lib.validation.cache import cached_predictions, prediction_key
 from gi_lib.validation.model import Model, model_inputs
@@ -65,7 +66,7 @@ def cross_validate(
     Returns
     -------
     pandas.DataFrame
-        Columns as `COLUMNS`; rows only where there is an observed label.
+        Columns as `COLUMNS`; rows only where there is an observed label. The same to the bit on any number of cores.
 
     Raises
     ------
@@ -240,6 +241,12 @@ def besides_labels(cohort: xr.Dataset, model: Model) -> dict[str, np.ndarray]:
     return besides
 
 
+# Sums of BLAS depend on the number of threads in their last digits. On one, predictions are the same to the bit on any
+# number of cores; networks and samplers have threads of their own and are the same on any number of them.
+_on_one_thread_of_blas = threadpool_limits.wrap(limits=1, user_api="blas")
+
+
+@_on_one_thread_of_blas
 def fit_predict(
     X: np.ndarray,
     labels: np.ndarray,
@@ -279,6 +286,7 @@ def fit_fold(cohort: xr.Dataset, model: Model, fold: Fold, seed: int = 1) -> tup
     return fit_side_by_side([(cohort, model, fold)], seed)[0]
 
 
+@_on_one_thread_of_blas
 def fit_side_by_side(
     tasks: Sequence[tuple[xr.Dataset, Model, Fold]], seed: int = 1
 ) -> list[tuple[BaseEstimator, np.ndarray]]:
@@ -338,6 +346,8 @@ def save_predictions(predictions: pd.DataFrame, path: str | Path) -> Path:
     ------
     ValueError
         If a column of `COLUMNS` is missing.
+    WriteError
+        If the folder cannot be written.
     """
     missing = [name for name in COLUMNS if name not in predictions]
     if missing:
@@ -345,7 +355,7 @@ def save_predictions(predictions: pd.DataFrame, path: str | Path) -> Path:
             f"The predictions table has no column {missing[0]!r}; needed are {', '.join(COLUMNS)}."
         )
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with written_whole(path) as scratch:
         predictions[list(COLUMNS)].to_parquet(scratch, index=False)
     return path

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import http.server
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -209,7 +210,9 @@ def test_damaged_cache_is_replaced(toy):
 
 def test_stale_partial_file_is_removed(toy):
     toy()
-    stale = registry.cache_dir() / "data" / "toy" / ".table.csv.part"
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    stale = registry.cache_dir() / "data" / "toy" / f".table.csv.{platform.node()}-{dead.pid}.tmp"
     stale.parent.mkdir(parents=True)
     stale.write_bytes(b"left by a killed process")
     path = registry.fetch("toy/table.csv")
