@@ -619,7 +619,7 @@ bad(A, "encode: an unknown way to count",
 bad(A, "encode: a report in no folder",
     lambda at: gi(
         "encode", vcf(at), "-o", at / "o.zarr", "--cores", 1, "--no-progress", "--report", at / "no/r.json"),
-    1, "no/r.json: No such file or directory")
+    1, "no cannot be written (No such file or directory)", "the cohort is written and holds the report")
 bad(A, "panel: no marker",
     lambda at: gi("panel", vcf(at, line=tabbed("1 5 . A T,G 9 PASS . GT 0|1 0|0")),
         "-o", at / "o.zarr"),
@@ -661,7 +661,7 @@ bad(A, "an unknown panel", lambda at: start(at, panel="rise"), ParameterError, "
 bad(A, "an unknown device", lambda at: start(at, device="tpu"),
     ParameterError, "device is 'tpu'", "auto, cpu, cuda")
 bad(A, "results in a file", lambda at: start(at, results_dir=str(put(at, "r", ""))),
-    ParameterError, "results_dir", "exists")
+    ParameterError, "a file stands in its place", "choose another folder by results_dir")
 bad(A, "a cohort that is not there", lambda at: start(at, cohort=str(at / "x.zarr")).load_cohort(),
     ParameterError, "x.zarr", "There is no cohort")
 bad(A, "a cohort without traits", lambda at: start(at, cohort=str(save_cohort(

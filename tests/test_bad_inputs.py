@@ -20,7 +20,7 @@ FAMILIES = (
     "Galiana", "transfer", "BMSNN", "GPSNN", "GBLUP", "RKHS", "elastic net", "Bayesian", "NeuralLasso",
     "BINN", "country mean", "ridge", "map neighbours", "gradient boosting",
 )  # fmt: skip
-LONGEST = 350  # what is allowed may be a long list
+LONGEST = 450  # what is allowed may be a long list
 COMMANDS = ("encode", "panel", "build", "record", "sweep", "data", "book")
 
 
