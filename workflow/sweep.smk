@@ -8,10 +8,12 @@ import json
 import sys
 from pathlib import Path
 
-FILE = config["sweep"]
+from gi_lib.process import in_shell, refuse_wildcards
+
+FILE = refuse_wildcards(config["sweep"])
 PLAN = json.loads(Path("plan.json").read_text())
 NEEDS = PLAN["resources"]
-GI = f'"{sys.executable}" -m gi_lib.cli sweep'
+GI = in_shell(sys.executable, "-m", "gi_lib.cli", "sweep")
 
 
 localrules:
@@ -28,7 +30,7 @@ rule gathered:
         "scores.csv",
         "summary.html",
     shell:
-        GI + f' gather "{FILE}" --out .'
+        f"{GI} gather {in_shell(FILE)} --out ."
 
 
 rule job:
@@ -43,4 +45,4 @@ rule job:
         **({"gpu": NEEDS["gpus"]} if NEEDS["gpus"] else {}),
     # `exec` makes the job a direct child of this process, so that it ends with it.
     shell:
-        "exec " + GI + f' job "{FILE}" {{wildcards.name}} --out .'
+        f"exec {GI} job {in_shell(FILE)} {{wildcards.name:q}} --out ."

@@ -331,6 +331,8 @@ def _part_path(folder: Path, number: int) -> Path:
 def _write_part(folder: Path, number: int, arrays: Part) -> None:
     path = _part_path(folder, number)
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    if any(array.dtype.hasobject for array in arrays.values()):
+        raise ValueError("Object arrays cannot be saved: they would be pickled.")
     with scratch.open("wb") as handle:
         np.savez(handle, **arrays)
     os.replace(scratch, path)

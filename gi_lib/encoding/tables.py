@@ -8,6 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from gi_lib.datasets.cohort import DATA_KINDS, validate_cohort
+from gi_lib.datasets.foreign import listed, one_line, shown
 from gi_lib.encoding.plan import EncodingError
 
 
@@ -48,7 +49,7 @@ class Tables:
         unknown = set(accessions.columns) - {"country", "latitude", "longitude"}
         if unknown:
             raise EncodingError(
-                f"{Path(self.accessions).name} has a column {sorted(unknown)[0]!r}; allowed are sample, country, "
+                f"{Path(self.accessions).name} has a column {shown(sorted(unknown)[0])}; allowed are sample, country, "
                 "latitude and longitude (traits belong in a table of their own)."
             )
         for name in ("country", "latitude", "longitude"):
@@ -71,9 +72,7 @@ class Tables:
         """
         accessions, traits = self.read(genotypes["sample"].values.tolist())
         return validate_cohort(
-            genotypes.assign(
-                trait_value=(("sample", "trait"), traits.to_numpy(float).reshape(len(accessions), -1))
-            )
+            genotypes.assign(trait_value=(("sample", "trait"), traits.to_numpy(float).reshape(traits.shape)))
             .assign_coords(
                 trait=traits.columns.to_numpy(str),
                 country=("sample", accessions["country"].to_numpy(str)),
@@ -93,8 +92,9 @@ def _read(path: str | None, samples: list[str]) -> pd.DataFrame:
         return pd.DataFrame(index=samples)
     name, table = Path(path).name, read_table(path)
     if samples and not table.index.isin(samples).any():
+        first = f"its first is {shown(table.index[0])}" if len(table) else "it has no row"
         raise EncodingError(
-            f"{name} has none of the samples of the genotypes; its first is {table.index[0]!r}, theirs {samples[0]!r}."
+            f"{name} has none of the samples of the genotypes; {first}, theirs {shown(samples[0])}."
         )
     return table.reindex(samples, fill_value="")
 
@@ -105,20 +105,34 @@ def read_table(path: str | Path) -> pd.DataFrame:
     Raises
     ------
     EncodingError
-        If there is no such file, it is no table, has no column ``sample``, or a sample twice.
+        If there is no such file, it is no table, has no column ``sample``, a column or a sample twice, or a row of
+        another length than the header.
     """
     name, separator = Path(path).name, "\t" if Path(path).suffix in (".tsv", ".txt") else ","
     try:
-        table = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False)
+        # Without a header for pandas: it would rename columns of one name, and shift rows that are longer than it.
+        rows = pd.read_csv(
+            path, sep=separator, header=None, dtype=str, keep_default_na=False, encoding="utf-8-sig"
+        )
     except FileNotFoundError:
         raise EncodingError(f"There is no file {path}.") from None
-    except (ValueError, UnicodeDecodeError) as error:
-        raise EncodingError(f"{name} cannot be read as a table: {' '.join(str(error).split())}.") from None
-    if "sample" not in table:
-        raise EncodingError(f"{name} has no column 'sample'; it begins with {', '.join(table.columns[:8])}.")
-    table = table.set_index("sample")
+    except ValueError as error:
+        raise EncodingError(f"{name} cannot be read as a table: {one_line(error)}.") from None
+    columns, table = pd.Index(rows.iloc[0].fillna(""), name=None), rows.iloc[1:]
+    if "sample" not in columns:
+        raise EncodingError(f"{name} has no column 'sample'; it begins with {listed(columns)}.")
+    if not columns.is_unique:
+        raise EncodingError(f"{name} has the column {shown(columns[columns.duplicated()][0])} twice.")
+    table = table.set_axis(columns, axis="columns").set_index("sample")
+    if table.index.isin([""]).any() or table.index.hasnans:
+        raise EncodingError(f"{name} has a row without a sample.")
     if not table.index.is_unique:
-        raise EncodingError(f"{name} has the sample {table.index[table.index.duplicated()][0]!r} twice.")
+        raise EncodingError(f"{name} has the sample {shown(table.index[table.index.duplicated()][0])} twice.")
+    short = table.isna().any(axis=1)
+    if short.any():
+        raise EncodingError(
+            f"{name}: the row of sample {shown(table.index[short][0])} has fewer cells than the header."
+        )
     return table
 
 
@@ -129,7 +143,7 @@ def _numbers(column: pd.Series, path: str | None) -> pd.Series:
     if wrong.any():
         sample = column.index[wrong][0]
         raise EncodingError(
-            f"{Path(path).name}: {column.name} of sample {sample!r} is {column[sample]!r}; needed is a number, or an "
-            "empty cell."
+            f"{Path(path).name}: {listed([column.name])} of sample {shown(sample)} is {shown(column[sample])}; needed "
+            "is a number, or an empty cell."
         )
     return numbers
