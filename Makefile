@@ -56,7 +56,7 @@ lint: $(SETUP) ## check and format the code
 
 audit: $(SETUP) ## ask a public database for known weaknesses of the pinned dependencies
 	@$(RUN) -m venv _build/audit && _build/audit/bin/python -m pip install -qq --disable-pip-version-check pip-audit
-	@_build/audit/bin/pip-audit -r constraints.txt --no-deps --disable-pip $(AUDIT_ARGS)
+	@_build/audit/bin/pip-audit -r constraints.txt --no-deps --disable-pip --strict $(AUDIT_ARGS)
 
 fuzz: $(SETUP) ## look for files that no reader takes well (FUZZ_ARGS="--minutes 60 --target vcf")
 	@$(RUN) tests/fuzz/run.py $(FUZZ_ARGS)

@@ -4,7 +4,6 @@
 """
 
 import importlib.util
-import resource
 import signal
 import time
 from pathlib import Path
@@ -114,14 +113,13 @@ def test_a_refusal_that_is_no_sentence_is_a_finding(columns, tmp_path, monkeypat
 
 def test_an_input_that_takes_too_long_or_too_much_memory_is_a_finding(monkeypatch):
     monkeypatch.setattr(run, "SECONDS", 0.05)
-    monkeypatch.setattr(run, "MEGABYTES", 64)
     before = signal.signal(signal.SIGALRM, run.alarm)
     try:
         assert run.fault(lambda data: time.sleep(60), b"")[0].startswith("TooSlow")
         monkeypatch.setattr(run, "SECONDS", 60)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
-        assert run.fault(lambda data: bytes(b"x" * (peak + (256 << 20))), b"")[0].startswith("memory grew")
         assert run.fault(lambda data: None, b"") is None
+        monkeypatch.setattr(run, "MEGABYTES", -1)
+        assert run.fault(lambda data: None, b"")[0].startswith("memory grew")
     finally:
         signal.signal(signal.SIGALRM, before)
 
