@@ -17,7 +17,7 @@ class            reads                                   cut into
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -306,7 +306,7 @@ class VcfText(Source):
         rows = [line.split("\t") for line in columns.decode("utf-8", "replace").split("\n")[:-1]]
         chrom, pos, _, ref, alt, qual, filters, info, _ = zip(*rows, strict=True)
         try:
-            if b"\0" in columns or "" in chrom or "" in ref or _LACKING.search("\t".join(("", *alt, ""))):
+            if b"\0" in columns or "" in chrom or "" in ref or _lacks_allele(alt):
                 raise ValueError
             if not "".join(pos).isdecimal() or "_" in "".join(qual):  # which int and float would take
                 raise ValueError
@@ -349,8 +349,13 @@ class VcfText(Source):
 _CALL = re.compile(r"(\.|\d{1,2}|1[01]\d|12[0-7])([|/](\.|\d{1,2}|1[01]\d|12[0-7]))*")
 
 
-_LACKING = re.compile(r"\t\t|\t,|,\t|,,")
-"""In the ALT columns of several records: an allele that is not written."""
+_LACKING = ("\t\t", "\t,", ",\t", ",,")
+"""What stands in the ALT columns of several records, each between tabs, where an allele is not written."""
+
+
+def _lacks_allele(alt: Sequence[str]) -> bool:
+    text = "\t".join(("", *alt, ""))
+    return any(gap in text for gap in _LACKING)
 
 
 def _fault(row: list[str]) -> str:
@@ -359,7 +364,7 @@ def _fault(row: list[str]) -> str:
         return "it holds a NUL byte, so the file is damaged or no text."
     if whole_number(row[1]) is None or not _is_quality(row[5]):
         return f"POS is {shown(row[1])} and QUAL is {shown(row[5])}; needed are numbers (QUAL may be missing, '.')."
-    if not row[0] or not row[3] or _LACKING.search(f"\t{row[4]}\t"):
+    if not row[0] or not row[3] or _lacks_allele(row[4:5]):
         return "CHROM, REF or an allele of ALT is empty; a missing ALT is '.'."
     return ""
 

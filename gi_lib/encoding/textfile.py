@@ -236,6 +236,9 @@ class TextFile:
                 end = text.find(b"\n", line)
                 if end < 0:
                     break
+                if text[line : line + 1] in b"#\n":  # no record: those around it may be of one position
+                    line = end + 1
+                    continue
                 place = text[line:end].split(b"\t", 2)[:2]
                 if before is not None and place != before:
                     offset, at = next(entry for entry in reversed(blocks) if entry[0] <= line)
