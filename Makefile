@@ -20,7 +20,7 @@ SETUP :=
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help book test slow bad-inputs browser bench sync lint serve clean environment
+.PHONY: help book test slow bad-inputs browser bench sync lint audit fuzz serve clean environment
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s%s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -56,6 +56,13 @@ sync: $(SETUP) ## write the paired notebooks/NAME.ipynb of every text notebook
 
 lint: $(SETUP) ## check and format the code
 	@$(RUN) -m ruff check --fix . && $(RUN) -m ruff format .
+
+audit: $(SETUP) ## ask a public database for known weaknesses of the pinned dependencies
+	@$(RUN) -m venv _build/audit && _build/audit/bin/python -m pip install -qq --disable-pip-version-check pip-audit
+	@_build/audit/bin/pip-audit -r constraints.txt --no-deps --disable-pip --strict $(AUDIT_ARGS)
+
+fuzz: $(SETUP) ## look for files that no reader takes well (FUZZ_ARGS="--minutes 60 --target vcf")
+	@$(RUN) tests/fuzz/run.py $(FUZZ_ARGS)
 
 serve: $(SETUP) ## show the built book at http://localhost:8000 (PORT=8000)
 	@test -f _build/html/index.html || { echo "There is no built book yet; run: make book"; exit 1; }

@@ -78,6 +78,9 @@ class BookError(RuntimeError):
     """The book cannot be built; the message is one sentence that says what, where and what is allowed."""
 
 
+_PAGE = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
+
+
 @dataclass(frozen=True)
 class Page:
     """One entry of ``notebooks/runs.yml``: a page of the book made from a notebook.
@@ -165,7 +168,12 @@ class Project:
                 raise BookError(
                     f"{path}: page {name} has unknown key {wrong[0]!r}; allowed are {_listed(allowed)}."
                 )
-            if not (self.notebooks / entry.get("source", "")).is_file():
+            if not _PAGE.fullmatch(str(name)):
+                raise BookError(
+                    f"{path}: a page is called {name!r}; allowed are letters, digits, '.', '_' and '-'."
+                )
+            source = str(entry.get("source", ""))
+            if Path(source).name != source or not (self.notebooks / source).is_file():
                 raise BookError(f"{path}: page {name} needs 'source', a file in {self.notebooks}.")
             sets = {scale: entry.get(scale) or {} for scale in SCALES}
             pages[name] = Page(name, entry["source"], sets, entry.get("title"), entry.get("suffix"))

@@ -18,7 +18,7 @@ import yaml
 import gi_lib
 from gi_lib.datasets import registry
 from gi_lib.datasets.registry import DataError, DataUnavailable
-from gi_lib.process import end_with_graph, or_elsewhere, run_graph, write_text
+from gi_lib.process import GraphError, end_with_graph, or_elsewhere, run_graph, write_text
 
 app = typer.Typer(
     help="Genome interpretation: data, models and the book.",
@@ -342,7 +342,7 @@ def _open_book(root: Path | None) -> Iterator[tuple[Any, Any]]:
         raise typer.Exit(1) from None
     try:
         yield builder, builder.Project(root.resolve()) if root else builder.Project()
-    except (builder.BookError, DataError) as error:
+    except (builder.BookError, DataError, GraphError) as error:
         typer.echo(f"gi: {error}", err=True)
         raise typer.Exit(1) from None
 
@@ -471,7 +471,7 @@ def _open_sweep(file: Path) -> Iterator[tuple[Any, Any]]:
 
     try:
         yield sweeps, sweeps.read_sweep(file)
-    except (sweeps.SweepError, DataError, OSError) as error:
+    except (sweeps.SweepError, DataError, GraphError, OSError) as error:
         typer.echo(f"gi: {_sentence(error)}", err=True)
         raise typer.Exit(1) from None
 

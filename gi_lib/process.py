@@ -2,8 +2,10 @@
 
 import errno
 import glob
+import json
 import os
 import platform
+import shlex
 import shutil
 import threading
 import time
@@ -214,6 +216,37 @@ def end_with_graph() -> None:
 # ------------------------------------------------------------------------------------------------- graphs
 
 
+class GraphError(RuntimeError):
+    """A job graph cannot run where it is; the message is one sentence."""
+
+
+def in_shell(*words: object) -> str:
+    """Words for a ``shell:`` of Snakemake, each of which reaches the program as it is, whatever signs it holds.
+
+    Examples
+    --------
+    >>> in_shell("wc", "my genes.vcf", "{wildcards}", "$(reboot)")
+    "wc 'my genes.vcf' '{{wildcards}}' '$(reboot)'"
+    """
+    return shlex.join(map(str, words)).replace("{", "{{").replace("}", "}}")
+
+
+def refuse_wildcards(place: object) -> str:
+    """Return the name of a file or folder that a rule of Snakemake names, unless Snakemake would read more into it.
+
+    Raises
+    ------
+    GraphError
+        If it has braces, which are wildcards there, or a line break.
+    """
+    if set("{}\n\r") & set(str(place)):
+        raise GraphError(
+            f"{str(place)!r} cannot be used in a job graph, because braces and line breaks in names have a meaning "
+            "there; rename it."
+        )
+    return str(place)
+
+
 def run_graph(
     snakefile: Path, folder: Path, cores: int, config: Mapping[str, str], options: Sequence[str] = ()
 ) -> bool:
@@ -238,15 +271,26 @@ def run_graph(
     -------
     bool
         Whether all jobs succeeded; what failed has been printed.
+
+    Raises
+    ------
+    GraphError
+        If a name has signs that have a meaning in job graphs.
     """
     from snakemake.cli import main as snakemake
 
     for name in ("GI_DATA_MIRROR", "GI_CACHE_DIR"):
         if (place := os.environ.get(name)) and "://" not in place:
             os.environ[name] = str(Path(place).resolve())
+    for place in (snakefile.resolve(), folder.resolve(), *config.values()):
+        refuse_wildcards(place)
     arguments = ["--snakefile", str(snakefile), "--directory", str(folder), "--cores", str(cores)]
     arguments += ["--nolock", "--rerun-incomplete", "--quiet", "all", *options]
-    arguments += ["--config", *(f"{name}={value}" for name, value in config.items())]
+    # On the command line Snakemake would strip quotes from values, and read what is left as YAML.
+    told = folder.resolve() / ".snakemake" / "config.json"
+    told.parent.mkdir(parents=True, exist_ok=True)
+    write_text(told, json.dumps(dict(config)))
+    arguments += ["--configfile", str(told)]
     try:
         snakemake(arguments)
     except SystemExit as done:

@@ -3,7 +3,8 @@
 #   snakemake --snakefile workflow/encode.smk --directory RUN --cores 4 \
 #       --config genotypes=/data/1001genomes.vcf.gz out=cohort.zarr shares=8 options="--gff3 /data/TAIR10.gff3"
 #
-# genotypes   one or more files, separated by blanks (absolute paths, or relative to RUN)
+# genotypes   one or more files, separated by blanks (absolute paths, or relative to RUN), or a list of names that may
+#             hold blanks: genotypes="['my genes.vcf', other.vcf]"
 # out         the cohort to write
 # shares      jobs; each takes a stretch of the genome, as long as the others in bytes, so chromosomes need not be cut by
 #             hand. On a cluster add --profile workflow/profiles/slurm
@@ -13,12 +14,21 @@
 # it was.
 
 import os
+import shlex
 import sys
 
+from gi_lib.process import in_shell, refuse_wildcards
+
 os.environ["GI_GRAPH"] = str(os.getpid())  # jobs end soon after this process
-GENOTYPES, OUT = config["genotypes"], config["out"]
+GENOTYPES, OPTIONS = (
+    given if isinstance(given, list) else shlex.split(str(given))
+    for given in (config["genotypes"], config.get("options") or "")
+)
+OUT = refuse_wildcards(config["out"])
 SHARES = int(config.get("shares", 4))
-ENCODE = f'"{sys.executable}" -m gi_lib.cli encode {GENOTYPES} --out "{OUT}" --no-progress {config.get("options", "")}'
+ENCODE = in_shell(
+    sys.executable, "-m", "gi_lib.cli", "encode", "--out", OUT, "--no-progress", *OPTIONS, *GENOTYPES
+)
 
 
 rule merge:
@@ -32,7 +42,7 @@ rule merge:
         runtime=4 * 60,
     # Snakemake makes the folder of an output beforehand, and `gi encode` writes where nothing is.
     shell:
-        f'rmdir "{OUT}" 2>/dev/null || true; {ENCODE} --cores {{threads}}'
+        f"rmdir {in_shell(OUT)} 2>/dev/null || true; {ENCODE} --cores {{threads}}"
 
 
 rule share:

@@ -9,11 +9,13 @@ import os
 import sys
 from pathlib import Path
 
+from gi_lib.process import in_shell, refuse_wildcards
+
 os.environ["GI_GRAPH"] = str(os.getpid())  # jobs end soon after this process
-FILE = config["sweep"]
+FILE = refuse_wildcards(config["sweep"])
 PLAN = json.loads(Path("plan.json").read_text())
 NEEDS = PLAN["resources"]
-GI = f'"{sys.executable}" -m gi_lib.cli sweep'
+GI = in_shell(sys.executable, "-m", "gi_lib.cli", "sweep")
 
 
 localrules:
@@ -30,7 +32,7 @@ rule gathered:
         "scores.csv",
         "summary.html",
     shell:
-        GI + f' gather "{FILE}" --out .'
+        f"{GI} gather {in_shell(FILE)} --out ."
 
 
 rule job:
@@ -45,4 +47,4 @@ rule job:
         **({"gpu": NEEDS["gpus"]} if NEEDS["gpus"] else {}),
     # `exec`: there is no shell between this process and the job, which could die alone.
     shell:
-        "exec " + GI + f' job "{FILE}" {{wildcards.name}} --out .'
+        f"exec {GI} job {in_shell(FILE)} {{wildcards.name:q}} --out ."

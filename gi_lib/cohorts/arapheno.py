@@ -14,7 +14,10 @@ from pathlib import Path
 import pandas as pd
 
 from gi_lib.cohorts.tables import numbers_of, read_table
+from gi_lib.datasets.foreign import TooLarge, read_bounded
 from gi_lib.datasets.registry import DataError
+
+MOST_BYTES = 1 << 30  # of all tables together; those of the whole collection have a hundredth of that
 
 _VALUES = re.compile(r"(?:^|/)study_(\d+)_values\.csv$")
 _NOT_TRAITS = ("replicate_id", "obs_unit_id", "accession_name")
@@ -53,6 +56,8 @@ def read_arapheno(path: str | Path) -> tuple[pd.DataFrame, list[str]]:
     try:
         with zipfile.ZipFile(path) as archive:
             texts = _read_texts(archive)
+    except TooLarge:
+        raise DataError(f"{path.name} unpacks to more than {MOST_BYTES:,} bytes.") from None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from None
     # A method of compression that Python lacks, or a password, is one of the last two.
@@ -89,7 +94,12 @@ def _read_texts(archive: zipfile.ZipFile) -> dict[str, str]:
         for name in archive.namelist()
         if _VALUES.search(name) or name.rsplit("/")[-1] == "study_list.csv"
     ]
-    return {name: archive.read(name).decode("utf-8-sig", "replace") for name in wanted}
+    texts, room = {}, MOST_BYTES
+    for name in wanted:
+        content = read_bounded(archive.open(name), room)
+        texts[name] = content.decode("utf-8-sig", "replace")
+        room -= len(content)
+    return texts
 
 
 def _read_study(text: str, name: str) -> pd.DataFrame:

@@ -34,6 +34,7 @@ import numcodecs
 import numpy as np
 import xarray as xr
 
+from gi_lib.datasets.foreign import one_line, refuse_code
 from gi_lib.process import make_folder, written_whole
 
 VARIANT_TYPES = (
@@ -242,9 +243,10 @@ def open_cohort(path: str | Path, needs: str | None = None) -> xr.Dataset:
     if not path.is_dir():
         raise CohortError(f"There is no cohort at {path}.")
     try:
+        refuse_code(path)
         cohort = xr.open_zarr(path, chunks=None).load()
     except Exception as error:
-        raise CohortError(f"{path} cannot be read as a Zarr store: {' '.join(str(error).split())}") from error
+        raise CohortError(f"{path} cannot be read as a Zarr store: {one_line(error)}.") from error
     for name in cohort.variables:
         if cohort[name].dtype.kind in "OT":
             cohort[name] = cohort[name].astype(str)

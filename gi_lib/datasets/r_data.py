@@ -1,8 +1,5 @@
 """A reader of R's own format for what tables consist of, far faster on text than a general one."""
 
-import bz2
-import gzip
-import lzma
 import struct
 from pathlib import Path
 from typing import Any
@@ -11,7 +8,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-_OPEN = {b"BZh": bz2.decompress, b"\x1f\x8b": gzip.decompress, b"\xfd7zXZ": lzma.decompress}
+from gi_lib.datasets.foreign import TooLarge, unpacked
+
+MOST_BYTES = 1 << 30  # that a file may unpack to; those we know have a fifth of that
 _HAS_ATTRIBUTES, _HAS_TAG = 0x200, 0x400
 
 
@@ -31,7 +30,8 @@ def read_rda(path: str | Path, name: str, coded: bool = False) -> tuple[Any, dic
     Raises
     ------
     ValueError
-        If there is no such file, it is damaged or holds other kinds of objects, or none of that name.
+        If there is no such file, it is damaged, unpacks to more than `MOST_BYTES`, holds other kinds of objects, or
+        none of that name.
     """
     path = Path(path)
     try:
@@ -39,10 +39,9 @@ def read_rda(path: str | Path, name: str, coded: bool = False) -> tuple[Any, dic
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}.") from None
     try:
-        for start, decompress in _OPEN.items():
-            if data.startswith(start):
-                data = decompress(data)
-        objects, _ = _RReader(data, coded).read()
+        objects, _ = _RReader(unpacked(data, MOST_BYTES), coded).read()
+    except TooLarge as error:
+        raise ValueError(f"{path.name} {error}.") from None
     except Exception as error:  # there is no end of ways in which bytes can be wrong
         raise ValueError(f"{path.name} is damaged, or no .rda file of tables of text.") from error
     if not isinstance(objects, dict) or name not in objects:
@@ -87,8 +86,15 @@ class _RReader:
         self.at += 4 * n
         return list(values)
 
-    def numbers(self, stored: str, wanted: type) -> np.ndarray:
+    def length(self) -> int:
+        """Length of a vector."""
         (n,) = self.integers(1)
+        if n < 0:
+            raise ValueError("a vector has no such length")
+        return n
+
+    def numbers(self, stored: str, wanted: type) -> np.ndarray:
+        n = self.length()
         values = np.frombuffer(self.data, stored, n, self.at).astype(wanted)
         self.at += values.size * np.dtype(stored).itemsize
         return values
@@ -120,9 +126,9 @@ class _RReader:
         elif kind == 14:  # real
             value = self.numbers(">f8", float)
         elif kind == 16:
-            value = self.texts(*self.integers(1))
+            value = self.texts(self.length())
         elif kind == 19:
-            value = [self.read() for _ in range(*self.integers(1))]
+            value = [self.read() for _ in range(self.length())]
         elif kind not in (0, 254):  # NULL
             raise ValueError(f"objects of type {kind} are not read")
         attributes = self.read()[0] if flags & _HAS_ATTRIBUTES else {}

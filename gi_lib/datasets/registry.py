@@ -15,6 +15,7 @@ cache, and every later copy is checked against that record.
 
 import functools
 import hashlib
+import io
 import json
 import os
 import re
@@ -547,6 +548,22 @@ def _download_locked(entry: DataFile, path: Path, addresses: list[str]) -> Path:
 _unreachable: dict[str, str] = {}
 
 
+class _Limited(io.FileIO):
+    """A file that takes no more than its manifest promises, so that no server fills the disk."""
+
+    def __init__(self, path: Path, most: int, what: str):
+        super().__init__(path, "wb")
+        self.most, self.what = most, what
+
+    def write(self, data: bytes) -> int:
+        """Write bytes, unless they are too many."""
+        if self.tell() + len(data) > self.most:
+            raise DataError(
+                f"{self.what} is refused: it has more than the {self.most:,} bytes of the manifest."
+            )
+        return super().write(data)
+
+
 def _get(entry: DataFile, address: str, target: Path) -> None:
     """Download one address to ``target``; on failure raise DataUnavailable with a clause, not a sentence."""
     host = urlsplit(address).netloc
@@ -568,7 +585,10 @@ def _get(entry: DataFile, address: str, target: Path) -> None:
         if show:
             print(f"Downloading {entry.key} from {host}", file=sys.stderr)
         try:
-            return download(address, str(target), None)
+            if entry.bytes is None:
+                return download(address, str(target), None)
+            with _Limited(target, entry.bytes, f"{entry.key} from {address}") as file:
+                return download(address, file, None)
         except requests.HTTPError as error:
             status = error.response.status_code
             reason = f"{address} answered HTTP {status} ({error.response.reason})"

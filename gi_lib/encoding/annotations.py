@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
+from gi_lib.datasets.foreign import shown, whole_number
 from gi_lib.encoding.vocabulary import (
     ANNOVAR_CONSEQUENCES,
     ANNOVAR_REGIONS,
@@ -211,8 +212,7 @@ class _EntryParser(Parser):
         return meaning
 
     def _malformed(self, entry: str, expected: str) -> AnnotationError:
-        shown = entry if len(entry) <= 80 else f"{entry[:80]}…"
-        return AnnotationError(f"{self.name} entry {shown!r} is malformed: expected {expected}.")
+        return AnnotationError(f"{self.name} entry {shown(entry, 80)} is malformed: expected {expected}.")
 
 
 class _Plan:
@@ -291,7 +291,7 @@ def _number(text: str) -> int:
 
 
 def _no_number(text: str) -> AnnotationError:
-    return AnnotationError(f"The distance {text!r} is not a whole number of base pairs.")
+    return AnnotationError(f"The distance {shown(text)} is not a whole number of base pairs.")
 
 
 def _bare(gene: str) -> str:
@@ -441,8 +441,8 @@ class _FieldParser(_EntryParser):
         lacking = [alt for i, alt in enumerate(alts) if i not in found and not _is_symbolic(alt)]
         if None in found and lacking:
             raise AnnotationError(
-                f"{self.name} entry for allele {alleles[found.index(None)]!r} belongs to no ALT of the record, and "
-                f"ALT {lacking[0]!r} has no entry; annotate the file as it is now."
+                f"{self.name} entry for allele {shown(alleles[found.index(None)])} belongs to no ALT of the record, "
+                f"and ALT {shown(lacking[0])} has no entry; annotate the file as it is now."
             )
         return found
 
@@ -502,8 +502,8 @@ class Vep(_FieldParser):
         for needed in (("Consequence",), ("Allele", "ALLELE_NUM"), ("Gene", "SYMBOL")):
             if not set(needed) & set(fields):
                 raise AnnotationError(
-                    f"The header describes CSQ as {description!r}, without the field {' or '.join(needed)}; needed is "
-                    "a list such as Format: Allele|Consequence|Gene."
+                    f"The header describes CSQ as {shown(description, 300)}, without the field {' or '.join(needed)}; "
+                    "needed is a list such as Format: Allele|Consequence|Gene."
                 )
         self.allele_field = "ALLELE_NUM" if "ALLELE_NUM" in fields else "Allele"
         self.gene_fields = ("Gene", "SYMBOL") if genes == "id" else ("SYMBOL", "Gene")
@@ -536,8 +536,8 @@ class Vep(_FieldParser):
         found = super()._match(alleles, ref, alts)
         if self.allele_field == "ALLELE_NUM" and None in found:
             raise AnnotationError(
-                f"VEP entry has ALLELE_NUM {alleles[found.index(None)]!r}, but the record has {len(alts)} alternative "
-                "alleles; was the file split after it was annotated?"
+                f"VEP entry has ALLELE_NUM {shown(alleles[found.index(None)])}, but the record has {len(alts)} "
+                "alternative alleles; was the file split after it was annotated?"
             )
         return found
 
@@ -628,12 +628,13 @@ class SnpEffEff(_EntryParser):
 
     def _allele(self, number: str, n_alleles: int) -> int:
         plain = number.partition("-")[0]  # "2-1" compares a tumour with its own normal tissue
-        if not plain.isdigit() or not 1 <= int(plain) <= n_alleles:
+        allele = whole_number(plain)
+        if allele is None or not 1 <= allele <= n_alleles:
             raise AnnotationError(
-                f"SnpEff entry names allele {number!r}, which is malformed or none of the record's 1 to {n_alleles}; "
-                "was the file split after it was annotated?"
+                f"SnpEff entry names allele {shown(number)}, which is malformed or none of the record's 1 to "
+                f"{n_alleles}; was the file split after it was annotated?"
             )
-        return int(plain) - 1
+        return allele - 1
 
 
 # ------------------------------------------------------------------------------------------------------ BCSQ

@@ -16,13 +16,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gi_lib.datasets.foreign import LARGEST_POSITION, TooLarge, bounded_lines, shown, whole_number
 from gi_lib.encoding.annotations import ANNOVAR_COLUMNS, annovar_effects
 from gi_lib.encoding.gene_models import chromosome_names
 from gi_lib.encoding.vocabulary import AnnotationError, Effect, reduce_alleles
 from gi_lib.process import make_folder, write_text, writing
 
 CHUNK = 100_000  # lines held in memory while a table is built
-POSITION_BITS = 40
+POSITION_BITS = 40  # of a place in one number; holds `LARGEST_POSITION`
 FORMAT = 1  # of the built files
 _NOTE = "table.json"
 _PLACE = ("Chr", "Start", "End", "Ref", "Alt")
@@ -231,9 +232,9 @@ class _Writer:
         if (key[1:] < key[:-1]).any():
             order = np.argsort(key, kind="stable")
             key, length, start = key[order], length[order], start[order]
-        np.save(self.folder / "key.npy", key)
-        np.save(self.folder / "length.npy", length)
-        np.save(self.folder / "start.npy", start)
+        np.save(self.folder / "key.npy", key, allow_pickle=False)
+        np.save(self.folder / "length.npy", length, allow_pickle=False)
+        np.save(self.folder / "start.npy", start, allow_pickle=False)
         self._save_text()
         for name in self._files:
             (self.folder / f"{name}.part").unlink()
@@ -367,10 +368,12 @@ def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
         is_gzip = handle.read(2) == b"\x1f\x8b"
     opener = gzip.open if is_gzip else open
     try:
-        with opener(path, "rt", encoding="utf-8", errors="replace") as handle:
-            for number, line in enumerate(handle, start=1):
+        with opener(path, "rb") as handle:
+            for number, line in enumerate(bounded_lines(handle), start=1):
                 if line.strip():
-                    yield number, line.rstrip("\r\n").split("\t")
+                    yield number, line.rstrip("\r").split("\t")
+    except TooLarge as error:
+        raise AnnotationError(f"{path.name} {error}.") from None
     except (EOFError, OSError, zlib.error) as error:
         if not is_gzip:
             raise
@@ -380,11 +383,14 @@ def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
 def _line(path: Path, number: int, place: Sequence[str], fields: tuple[str, ...]) -> _Line:
     """A line with the least alleles; `place` holds chromosome, start, end, ref and alt as Annovar writes them."""
     chromosome, start, _, ref, alt = place
-    if not start.isdecimal():
-        raise AnnotationError(f"{path.name}, line {number:,}: the start {start!r} is not a whole number.")
+    first = whole_number(start)
+    if first is None or first >= LARGEST_POSITION:  # an insertion stands one base behind it
+        raise AnnotationError(
+            f"{path.name}, line {number:,}: the start {shown(start)} is not a whole number."
+        )
     ref, alt = ("" if allele == "-" else allele.upper() for allele in (ref, alt))
     # Annovar gives the base before an insertion, and the first base of everything else.
-    position, ref, alt = reduce_alleles(int(start) + (not ref), ref, alt)
+    position, ref, alt = reduce_alleles(first + (not ref), ref, alt)
     return _Line(number, chromosome, position, ref, alt, fields)
 
 

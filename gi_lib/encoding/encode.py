@@ -331,6 +331,8 @@ def _part_path(folder: Path, number: int) -> Path:
 
 
 def _write_part(folder: Path, number: int, arrays: Part) -> None:
+    if any(array.dtype.hasobject for array in arrays.values()):
+        raise ValueError("Object arrays cannot be saved: they would be pickled.")
     with written_whole(_part_path(folder, number)) as scratch, scratch.open("wb") as handle:
         np.savez(handle, **arrays)
 

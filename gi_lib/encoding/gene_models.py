@@ -11,14 +11,26 @@ import lzma
 import re
 import tarfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from gi_lib.datasets.foreign import (
+    LARGEST_POSITION,
+    MOST_BYTES,
+    TooLarge,
+    bounded_lines,
+    listed,
+    one_line,
+    shown,
+    whole_number,
+)
 from gi_lib.encoding.vocabulary import FLANK, REGION_RANKS, RULES
 
 REGIONS = REGION_RANKS
@@ -120,8 +132,10 @@ class GeneModels:
         present = np.unique(chromosome).tolist()
         unknown = [name for name in present if name not in tables]
         if unknown:
-            known = ", ".join(sorted(tables))
-            raise GeneModelError(f"No gene lies on chromosome {unknown[0]!r}; the annotation has {known}.")
+            known = listed(sorted(tables), 30)
+            raise GeneModelError(
+                f"No gene lies on chromosome {shown(unknown[0])}; the annotation has {known}."
+            )
         parts = [Placement(*(np.zeros(0, np.int64) for _ in Placement._fields))]
         for name in present:
             here = np.flatnonzero(chromosome == name)
@@ -326,7 +340,7 @@ def read_gff3(path: str | Path) -> GeneModels:
 )  # a whole genome takes seconds, and one analysis asks for the same genes again and again
 def _read_models(path: Path, size: int, mtime_ns: int) -> GeneModels:
     name = path.name
-    table = _read_table(_read_bytes(path), name)
+    table = _read_table(path)
     genes = _find_genes(table, name)
     transcripts = _find_transcripts(table, genes, name)
     has_transcript = genes["row"].isin(transcripts["gene"]).to_numpy()
@@ -351,29 +365,40 @@ def _read_models(path: Path, size: int, mtime_ns: int) -> GeneModels:
     )
 
 
-def _read_bytes(path: Path) -> bytes:
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    """The text of a file, or of the first file in an archive, unpacked while it is read."""
+    if ".tar" in path.suffixes or path.suffix in {".tgz", ".txz"}:
+        with tarfile.open(path) as archive:
+            member = next((entry for entry in archive if entry.isfile()), None)
+            if member is None:
+                raise GeneModelError(f"The archive {path.name} holds no file.")
+            yield archive.extractfile(member)
+        return
+    with path.open("rb") as raw:
+        head = raw.read(6)
+    opener = gzip.open if head[:2] == b"\x1f\x8b" else lzma.open if head[:5] == b"\xfd7zXZ" else open
+    with opener(path, "rb") as handle:
+        yield handle
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    """Lines of genes, transcripts and their parts, with their line numbers."""
     try:
-        if ".tar" in path.suffixes or path.suffix in {".tgz", ".txz"}:
-            with tarfile.open(path) as archive:
-                member = next((entry for entry in archive if entry.isfile()), None)
-                if member is None:
-                    raise GeneModelError(f"The archive {path.name} holds no file.")
-                return archive.extractfile(member).read()
-        content = path.read_bytes()
-        if content.startswith(b"\x1f\x8b"):
-            return gzip.decompress(content)
-        return lzma.decompress(content) if content.startswith(b"\xfd7zXZ") else content
+        with _opened(path) as handle:
+            return _table_of(bounded_lines(handle, most=MOST_BYTES), path.name)
+    except TooLarge as error:
+        raise GeneModelError(f"{path.name} {error}.") from None
     except PermissionError:
         raise GeneModelError(f"{path.name} cannot be read: permission denied.") from None
     except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, gzip.BadGzipFile) as error:
-        raise GeneModelError(f"{path.name} is damaged or cut short ({error}).") from error
+        raise GeneModelError(f"{path.name} is damaged or cut short ({one_line(error)}).") from error
 
 
-def _read_table(content: bytes, name: str) -> pd.DataFrame:
-    """Lines of genes, transcripts and their parts, with their line numbers."""
+def _table_of(lines: Iterator[str], name: str) -> pd.DataFrame:
     rows = []
     wanted: dict[str, bool] = {}
-    for number, line in enumerate(content.decode("utf-8", "replace").split("\n"), start=1):
+    for number, line in enumerate(lines, start=1):
         if line.startswith("#") or not line.strip():
             if line.startswith("##FASTA"):
                 break
@@ -412,14 +437,11 @@ def _attribute(attributes: str, key: str) -> str:
 
 
 def _interval(start: str, end: str, name: str, number: int) -> tuple[int, int]:
-    try:
-        first, last = int(start), int(end)
-    except ValueError:
-        first, last = 0, 0
-    if not 1 <= first <= last:
+    first, last = whole_number(start.strip()), whole_number(end.strip())
+    if first is None or last is None or not 1 <= first <= last:
         raise GeneModelError(
-            f"{name}, line {number}: start {start!r} and end {end!r} are no interval; "
-            "both are whole numbers from 1, and start is not behind end."
+            f"{name}, line {number}: start {shown(start)} and end {shown(end)} are no interval; "
+            f"both are whole numbers from 1 to {LARGEST_POSITION:,}, and start is not behind end."
         )
     return first, last
 
@@ -433,7 +455,9 @@ def _find_genes(table: pd.DataFrame, name: str) -> pd.DataFrame:
     repeated = genes["name"].duplicated().to_numpy()
     if repeated.any():
         second = genes[repeated].iloc[0]
-        raise GeneModelError(f"{name}, line {second['line']}: a second gene with the ID {second['id']}.")
+        raise GeneModelError(
+            f"{name}, line {second['line']}: a second gene with the ID {listed([second['id']])}."
+        )
     genes = genes.sort_values(["chromosome", "start", "end"], kind="stable").reset_index(drop=True)
     return genes.assign(row=np.arange(len(genes)))
 
@@ -470,8 +494,8 @@ def _check_chromosome(lines: pd.DataFrame, expected: np.ndarray, name: str) -> N
         at = int(np.argmax(wrong))
         line = lines.iloc[at]
         raise GeneModelError(
-            f"{name}, line {line['line']}: {line['type']} on chromosome {line['chromosome']}, but {line['parent']}, "
-            f"to which it belongs, lies on {expected[at]}."
+            f"{name}, line {line['line']}: {listed([line['type']])} on chromosome {listed([line['chromosome']])}, but "
+            f"{listed([line['parent']])}, to which it belongs, lies on {listed([expected[at]])}."
         )
 
 

@@ -101,7 +101,11 @@ def _gene_table(known: dict[str, tuple[str, int, int]], models: GeneModels | Non
 
 def natural_key(name: str) -> list[tuple[int, int | str]]:
     """Sorts chromosomes 1, 2, 10, C, M rather than 1, 10, 2."""
-    return [(0, int(t)) if t.isdigit() else (1, t) for t in re.split(r"(\d+)", name) if t]
+    return [(0, int(t)) if _is_number(t) else (1, t) for t in re.split(r"(\d+)", name) if t]
+
+
+def _is_number(text: str) -> bool:
+    return text.isdecimal() and len(text) <= 15  # longer digits are a name
 
 
 def _count_type(

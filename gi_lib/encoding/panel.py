@@ -9,13 +9,17 @@ import pandas as pd
 import xarray as xr
 
 from gi_lib.datasets.cohort import MISSING_DOSAGE
+from gi_lib.datasets.foreign import listed, shown
 from gi_lib.encoding import kernels
 from gi_lib.encoding.plan import EncodingError
 from gi_lib.encoding.sources import Block, SourceError, open_source
 from gi_lib.encoding.tables import Tables, read_table
 
 TABLE_ENDINGS = (".csv", ".tsv")
-_PLACE = re.compile(r"(?:chr)?(\w+?)[:_](\d+)", re.IGNORECASE)
+_PLACE = re.compile(r"(?:chr)?(\w+?)[:_]([0-9]{1,12})", re.IGNORECASE)
+_DOSAGES = {f"{value}{end}": value for value in (0, 1, 2) for end in ("", ".0")}
+_DOSAGES |= dict.fromkeys(("", "NA", "NaN", "nan", "."), MISSING_DOSAGE)
+_NONE = 254  # a cell that is no dosage
 
 
 def read_panel(
@@ -116,17 +120,16 @@ def _dosages(block: Block, kept: np.ndarray, name: str) -> tuple[np.ndarray, np.
 
 def _read_table(path: Path) -> tuple[list[str], xr.Dataset]:
     table = read_table(path)
-    cells = table.to_numpy(str)
-    dosage = np.full(cells.shape, MISSING_DOSAGE, np.uint8)
-    known = np.isin(cells, ["", "NA", "NaN", "nan", "."])
-    for value in (0, 1, 2):
-        here = np.isin(cells, [f"{value}", f"{value}.0"])
-        dosage[here], known = value, known | here
-    if not known.all():
-        row, column = np.argwhere(~known)[0]
+    if not len(table):
+        raise EncodingError(f"{path.name} has no row of a sample.")
+    # Each text that occurs once: an array of text would be as wide everywhere as the longest cell.
+    codes, texts = pd.factorize(table.to_numpy(object).reshape(-1))
+    dosage = np.array([_DOSAGES.get(text, _NONE) for text in texts], np.uint8)[codes].reshape(table.shape)
+    if (dosage == _NONE).any():
+        row, column = np.argwhere(dosage == _NONE)[0]
         raise EncodingError(
-            f"{path.name}: {table.columns[column]} of sample {table.index[row]!r} is {str(cells[row, column])!r}; "
-            "allowed are 0, 1, 2, or an empty cell."
+            f"{path.name}: {listed([table.columns[column]])} of sample {shown(table.index[row])} is "
+            f"{shown(table.iat[row, column])}; allowed are 0, 1, 2, or an empty cell."
         )
     places = [_PLACE.fullmatch(name) for name in table.columns]
     chromosome = np.array([place[1] if place else "" for place in places], str)

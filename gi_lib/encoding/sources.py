@@ -17,13 +17,14 @@ class            reads                                   cut into
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from gi_lib.datasets.foreign import LARGEST_POSITION, one_line, refuse_code, shown, whole_number
 from gi_lib.encoding import kernels
 from gi_lib.encoding.gene_models import chromosome_names
 from gi_lib.encoding.textfile import START, Place, TextFile, TextFileError
@@ -142,9 +143,13 @@ def open_source(path: str | Path, region: str | None = None) -> Source:
         raise SourceError(f"{path.name}: a region can be chosen only in an indexed VCF or BCF.")
     if not source.samples:
         raise SourceError(f"{path.name} has no samples.")
+    if any(not name or "\0" in name for name in source.samples):
+        raise SourceError(f"{path.name} has a sample without a name, or with a NUL byte in it.")
     twice = pd.Index(source.samples)
     if not twice.is_unique:
-        raise SourceError(f"{path.name}: sample {twice[twice.duplicated()][0]!r} stands twice in the header.")
+        raise SourceError(
+            f"{path.name}: sample {shown(twice[twice.duplicated()][0])} stands twice in the header."
+        )
     return source
 
 
@@ -229,33 +234,31 @@ class VcfText(Source):
     def __init__(self, path: Path):
         super().__init__(path)
         self.file = TextFile(path)
-        header, self.first = self._read_header()
+        try:
+            header, self.first = self._read_header()
+        except TextFileError as error:
+            raise SourceError(str(error)) from None
         self.header = header
         columns = header.rsplit("\n", 1)[-1].split("\t")
         self.samples = columns[9:]
 
     def _read_header(self) -> tuple[str, Place]:
-        lines, rest, done = [], b"", False
-        for block, piece, _ in self.file.pieces():
-            offset = -len(rest)  # of the first line of `rest`, in this block
-            *whole, rest = (rest + piece).split(b"\n")
-            for line in whole:
-                lines.append(line.decode("utf-8", "replace").rstrip("\r"))
-                offset += len(line) + 1
-                done = line.startswith(b"#CHROM\t")
-                if done or not line.startswith(b"#"):
-                    break
-            if done:
+        lines = []
+        for behind, line in self.file.first_lines():
+            lines.append(line.decode("utf-8", "replace").rstrip("\r"))
+            if line.startswith(b"#CHROM\t"):
                 # A file that cannot be cut is read from its beginning; the header lines are skipped there.
-                place = Place(block, offset) if self.file.can_be_cut else START
-                return "\n".join(lines), place
-            if lines and not lines[-1].startswith("#"):
+                return "\n".join(lines), behind if self.file.can_be_cut else START
+            if not line.startswith(b"#"):
                 break
         raise SourceError(f"{self.path.name} is not a VCF: it has no line that begins with #CHROM.")
 
     def stretches(self, every: int | None = None) -> list[Stretch]:
         """Cut the source; see `Source.stretches`."""
-        cuts = self.file.cuts(every or STRETCH_BYTES, self.first)
+        try:
+            cuts = self.file.cuts(every or STRETCH_BYTES, self.first)
+        except TextFileError as error:
+            raise SourceError(str(error)) from None
         starts, stops = [self.first, *cuts], [*cuts, None]
         return [Stretch(tuple(a), tuple(b) if b else None) for a, b in zip(starts, stops, strict=True)]
 
@@ -303,15 +306,18 @@ class VcfText(Source):
         rows = [line.split("\t") for line in columns.decode("utf-8", "replace").split("\n")[:-1]]
         chrom, pos, _, ref, alt, qual, filters, info, _ = zip(*rows, strict=True)
         try:
+            if b"\0" in columns or "" in chrom or "" in ref or _lacks_allele(alt):
+                raise ValueError
+            if not "".join(pos).isdecimal() or "_" in "".join(qual):  # which int and float would take
+                raise ValueError
             position = np.array([int(value) for value in pos], np.int64)
             quality = np.array([float("nan") if value == "." else float(value) for value in qual])
-        except ValueError:
-            number, row = next((i, row) for i, row in enumerate(rows) if not _numbers_are_sound(row))
+            if (position > LARGEST_POSITION).any():
+                raise ValueError
+        except (ValueError, OverflowError):
+            number, fault = next((i, fault) for i, row in enumerate(rows) if (fault := _fault(row)))
             line = self.file.line_number(start, int(ends[number]) - 1)
-            raise SourceError(
-                f"{self.path.name}, line {line:,}: POS is {row[1]!r} and QUAL is {row[5]!r}; needed are numbers "
-                "(QUAL may be missing, '.')."
-            ) from None
+            raise SourceError(f"{self.path.name}, line {line:,}: {fault}") from None
         return Block(
             contigs.names,
             np.array([contigs.code(name) for name in chrom], np.int32),
@@ -333,20 +339,39 @@ class VcfText(Source):
                 f"it has {len(fields):,} columns; the header has {wanted:,} ({len(self.samples):,} samples)."
             )
         if status == kernels.NO_GENOTYPE:
-            return f"FORMAT is {fields[8]!r}; it must begin with GT."
+            return f"FORMAT is {shown(fields[8])}; it must begin with GT."
         call = next((f for f in fields[9:] if not _CALL.fullmatch(f.split(":")[0])), fields[9])
         if status == kernels.PLOIDY:
             return f"a genotype has more than {MAX_COPIES} copies."
-        return f"the genotype {call[:30]!r} cannot be read; allowed are allele numbers up to 127 and '.', such as 0|1."
+        return f"the genotype {shown(call, 30)} cannot be read; allowed are allele numbers up to 127 and '.', as 0|1."
 
 
 _CALL = re.compile(r"(\.|\d{1,2}|1[01]\d|12[0-7])([|/](\.|\d{1,2}|1[01]\d|12[0-7]))*")
 
 
-def _numbers_are_sound(row: list[str]) -> bool:
+_LACKING = ("\t\t", "\t,", ",\t", ",,")
+"""What stands in the ALT columns of several records, each between tabs, where an allele is not written."""
+
+
+def _lacks_allele(alt: Sequence[str]) -> bool:
+    text = "\t".join(("", *alt, ""))
+    return any(gap in text for gap in _LACKING)
+
+
+def _fault(row: list[str]) -> str:
+    """What is wrong with the nine columns of a record; empty if nothing is."""
+    if "\0" in "".join(row):
+        return "it holds a NUL byte, so the file is damaged or no text."
+    if whole_number(row[1]) is None or not _is_quality(row[5]):
+        return f"POS is {shown(row[1])} and QUAL is {shown(row[5])}; needed are numbers (QUAL may be missing, '.')."
+    if not row[0] or not row[3] or _lacks_allele(row[4:5]):
+        return "CHROM, REF or an allele of ALT is empty; a missing ALT is '.'."
+    return ""
+
+
+def _is_quality(text: str) -> bool:
     try:
-        int(row[1])
-        return row[5] == "." or float(row[5]) is not None
+        return text == "." or ("_" not in text and float(text) is not None)
     except ValueError:
         return False
 
@@ -358,7 +383,12 @@ class HtslibFile(Source):
         super().__init__(path)
         self.region = region
         reader = self._open()
-        self.samples, self.header = list(reader.samples), reader.raw_header
+        try:
+            self.samples, self.header = list(reader.samples), reader.raw_header
+        except UnicodeDecodeError as error:
+            raise SourceError(
+                f"{self.path.name} is damaged: its header is no text ({one_line(error)})."
+            ) from None
         if region is not None:
             has_index = any(Path(f"{path}{ending}").exists() for ending in (".tbi", ".csi"))
             if not has_index:
@@ -376,7 +406,7 @@ class HtslibFile(Source):
         try:
             return VCF(str(self.path))
         except Exception as error:
-            raise SourceError(f"{self.path.name} cannot be read: {error}") from None
+            raise SourceError(f"{self.path.name} cannot be read: {one_line(error)}.") from None
 
     def _find_region(self, region: str, names: list[str]) -> tuple[str, int, int]:
         parts = re.fullmatch(r"(.+?)(?::([\d,]+)-([\d,]+))?", region)
@@ -399,7 +429,7 @@ class HtslibFile(Source):
         except SourceError:
             raise
         except Exception as error:  # cyvcf2 has no exception of its own for a file that ends too early
-            raise SourceError(f"{self.path.name} is damaged or cut short: {error}") from None
+            raise SourceError(f"{self.path.name} is damaged or cut short: {one_line(error)}.") from None
 
     def blocks(self, stretch: Stretch) -> Iterator[Block]:
         """The records; see `Source.blocks`."""
@@ -409,26 +439,31 @@ class HtslibFile(Source):
         contigs, batch = _Contigs(), []
         room = max(1, min(5_000, BLOCK_CALLS // max(1, len(self.samples))))
         for record in self._records():
-            batch.append(
-                (
-                    contigs.code(record.CHROM),
-                    record.POS,
-                    record.REF.upper(),
-                    tuple(alt.upper() for alt in record.ALT),
-                    np.nan if record.QUAL is None else record.QUAL,
-                    record.FILTER is None,  # cyvcf2's word for PASS or missing
-                    _info_text(record),
-                    record.genotype.array()[:, :-1] if "GT" in record.FORMAT else self._refuse(record),
-                )
-            )
+            batch.append(self._row(record, contigs))
             if len(batch) == room:
                 yield _from_rows(contigs.names, batch, 0)
                 batch = []
         if batch:
             yield _from_rows(contigs.names, batch, self.size)
 
-    def _refuse(self, record: Any) -> np.ndarray:
-        raise SourceError(f"{self.path.name}, {record.CHROM}:{record.POS}: the record has no GT.")
+    def _row(self, record: Any, contigs: _Contigs) -> tuple:
+        try:
+            if "GT" not in record.FORMAT:
+                raise SourceError(f"{self.path.name}, {record.CHROM}:{record.POS}: the record has no GT.")
+            return (
+                contigs.code(record.CHROM),
+                record.POS,
+                record.REF.upper(),
+                tuple(alt.upper() for alt in record.ALT),
+                np.nan if record.QUAL is None else record.QUAL,
+                record.FILTER is None,  # cyvcf2's word for PASS or missing
+                _info_text(record),
+                record.genotype.array()[:, :-1],
+            )
+        except SourceError:
+            raise
+        except Exception as error:  # what a record is made of is looked at only here
+            raise SourceError(f"{self.path.name} is damaged: {one_line(error)}.") from None
 
 
 def _info_text(record: Any) -> str:
@@ -499,6 +534,7 @@ class VcfZarr(_ArraySource):
         import zarr
 
         try:
+            refuse_code(path)
             self.store = zarr.open_group(path, mode="r")
             self.contig = np.asarray(self.store["variant_contig"][:], np.int32)
             self.position = np.asarray(self.store["variant_position"][:], np.int64)
@@ -506,7 +542,7 @@ class VcfZarr(_ArraySource):
             self.samples = _strings(self.store["sample_id"][:]).tolist()
             self._contigs = chromosome_names(_strings(self.store["contig_id"][:])).tolist()
         except (KeyError, FileNotFoundError, ValueError) as error:
-            raise SourceError(f"{path.name} is not a VCF Zarr store: {error}.") from None
+            raise SourceError(f"{path.name} is not a VCF Zarr store: {one_line(error)}.") from None
         self.size = len(self.position)
         self._info = {
             name.removeprefix("variant_"): name
@@ -586,7 +622,13 @@ class Plink(_ArraySource):
             self._alternative, self._reference = self._bed.allele_1, self._bed.allele_2
             self._bed.read(np.s_[:0, :0])
         except Exception as error:
-            raise SourceError(f"{path.name} cannot be read as PLINK files: {error}") from None
+            raise SourceError(f"{path.name} cannot be read as PLINK files: {one_line(error)}.") from None
+        needed = 3 + len(self.position) * -(-len(self.samples) // 4)
+        if path.stat().st_size != needed:
+            raise SourceError(
+                f"{path.name} is cut short or belongs to another .bim or .fam: it has {path.stat().st_size:,} bytes, "
+                f"and {len(self.samples):,} samples and {len(self.position):,} markers take {needed:,}."
+            )
         contigs = _Contigs()
         self.contig = np.array([contigs.code(str(name)) for name in names], np.int32)
         self._contigs, self.size = contigs.names, len(self.position)

@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from gi_lib.datasets.cohort import DATA_KINDS, validate_cohort
+from gi_lib.datasets.foreign import listed, one_line, shown
 from gi_lib.encoding.plan import EncodingError
 
 
@@ -49,7 +50,7 @@ class Tables:
         unknown = set(accessions.columns) - {"country", "latitude", "longitude"}
         if unknown:
             raise EncodingError(
-                f"{Path(self.accessions).name} has a column {sorted(unknown)[0]!r}; allowed are sample, country, "
+                f"{Path(self.accessions).name} has a column {shown(sorted(unknown)[0])}; allowed are sample, country, "
                 "latitude and longitude (traits belong in a table of their own)."
             )
         for name in ("country", "latitude", "longitude"):
@@ -72,9 +73,7 @@ class Tables:
         """
         accessions, traits = self.read(genotypes["sample"].values.tolist())
         return validate_cohort(
-            genotypes.assign(
-                trait_value=(("sample", "trait"), traits.to_numpy(float).reshape(len(accessions), -1))
-            )
+            genotypes.assign(trait_value=(("sample", "trait"), traits.to_numpy(float).reshape(traits.shape)))
             .assign_coords(
                 trait=traits.columns.to_numpy(str),
                 country=("sample", accessions["country"].to_numpy(str)),
@@ -94,8 +93,9 @@ def _read(path: str | None, samples: list[str]) -> pd.DataFrame:
         return pd.DataFrame(index=samples)
     name, table = Path(path).name, read_table(path)
     if samples and not table.index.isin(samples).any():
+        first = f"its first is {shown(table.index[0])}" if len(table) else "it has no row"
         raise EncodingError(
-            f"{name} has none of the samples of the genotypes; its first is {table.index[0]!r}, theirs {samples[0]!r}."
+            f"{name} has none of the samples of the genotypes; {first}, theirs {shown(samples[0])}."
         )
     return table.reindex(samples, fill_value="")
 
@@ -121,15 +121,14 @@ def read_table(path: str | Path) -> pd.DataFrame:
     except OSError as error:
         raise EncodingError(f"{path} cannot be read: {error.strerror}.") from None
     except (csv.Error, UnicodeDecodeError) as error:
-        raise EncodingError(f"{name} cannot be read as a table: {error}.") from None
+        raise EncodingError(f"{name} cannot be read as a table: {one_line(error)}.") from None
     if not rows:
         raise EncodingError(f"{name} is empty.")
     (_, header), *rows = rows
     columns = pd.Index([column.strip() for column in header])
     if not columns.is_unique:
-        raise EncodingError(
-            f"{name} has the column {columns[columns.duplicated()][0]!r} twice; the names of columns must be unique."
-        )
+        twice = shown(columns[columns.duplicated()][0])
+        raise EncodingError(f"{name} has the column {twice} twice; the names of columns must be unique.")
     for line, row in rows:
         if len(row) != len(columns):
             raise EncodingError(
@@ -137,12 +136,14 @@ def read_table(path: str | Path) -> pd.DataFrame:
             )
     table = pd.DataFrame([row for _, row in rows], columns=columns, dtype=object)
     if "sample" not in table:
-        raise EncodingError(f"{name} has no column 'sample'; it begins with {', '.join(table.columns[:8])}.")
+        raise EncodingError(f"{name} has no column 'sample'; it begins with {listed(columns)}.")
     table = table.set_index(table.pop("sample").str.strip())
     if not len(table):
         raise EncodingError(f"{name} has no row of a sample.")
+    if "" in table.index:
+        raise EncodingError(f"{name} has a row without a sample.")
     if not table.index.is_unique:
-        raise EncodingError(f"{name} has the sample {table.index[table.index.duplicated()][0]!r} twice.")
+        raise EncodingError(f"{name} has the sample {shown(table.index[table.index.duplicated()][0])} twice.")
     return table
 
 
@@ -153,7 +154,7 @@ def _numbers(column: pd.Series, path: str | None) -> pd.Series:
     if wrong.any():
         sample = column.index[wrong][0]
         raise EncodingError(
-            f"{Path(path).name}: {column.name} of sample {sample!r} is {column[sample]!r}; needed is a number, or an "
-            "empty cell."
+            f"{Path(path).name}: {listed([column.name])} of sample {shown(sample)} is {shown(column[sample])}; needed "
+            "is a number, or an empty cell."
         )
     return numbers

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 from isal import igzip, isal_zlib
 
+from gi_lib.datasets.foreign import LONGEST_LINE
+
 READ_BYTES = 1 << 20  # compressed bytes read at a time
 TEXT_BYTES = 4 << 20  # text handed on at a time
 PLAIN_BLOCK = 1 << 16  # plain text is treated as blocks of this size
@@ -154,7 +156,9 @@ class TextFile:
             gathered.append(text[skip:] if skip else text)
             skip = 0
             length += len(gathered[-1])
-            if length >= TEXT_BYTES:
+            if length >= TEXT_BYTES and b"\n" not in gathered[-1]:
+                self._refuse_long_line(length)
+            elif length >= TEXT_BYTES:
                 whole = b"".join(gathered)
                 cut = whole.rfind(b"\n") + 1
                 gathered, length = [whole[cut:]], len(whole) - cut
@@ -163,6 +167,27 @@ class TextFile:
         rest = b"".join(gathered)
         if rest:
             yield rest if rest.endswith(b"\n") else rest + b"\n", behind
+
+    def _refuse_long_line(self, length: int) -> None:
+        if length > LONGEST_LINE:
+            raise TextFileError(f"{self.path.name} has a line of more than {LONGEST_LINE:,} bytes.")
+
+    def first_lines(self) -> Iterator[tuple[Place, bytes]]:
+        """Lines from the beginning with a newline behind them, and where the next one begins."""
+        rest: list[bytes] = []
+        length = 0
+        for block, piece, _ in self.pieces():
+            if b"\n" not in piece:
+                rest.append(piece)
+                length += len(piece)
+                self._refuse_long_line(length)
+                continue
+            offset = -length  # of the first line of `rest`, in this block
+            *whole, last = b"".join([*rest, piece]).split(b"\n")
+            for line in whole:
+                offset += len(line) + 1
+                yield Place(block, offset), line
+            rest, length = [last], len(last)
 
     def cuts(self, every: int, first: Place) -> list[Place]:
         """Places at which the file can be cut, about `every` bytes on disk apart.
@@ -194,16 +219,26 @@ class TextFile:
         if block is None:
             return None
         blocks: list[tuple[int, int]] = []  # (offset in the gathered text, block)
-        text, line, before = b"", None, None
+        gathered: list[bytes] = []
+        length, line, before = 0, None, None
         for at, piece, _ in self.pieces(Place(block, 0)):
-            blocks.append((len(text), at))
-            text += piece
+            blocks.append((length, at))
+            gathered.append(piece)
+            length += len(piece)
+            if b"\n" not in piece:
+                self._refuse_long_line(length)
+                continue
+            text = b"".join(gathered)
+            gathered = [text]
             if line is None:
-                line = text.find(b"\n") + 1 or None
-            while line is not None:
+                line = text.find(b"\n") + 1
+            while True:
                 end = text.find(b"\n", line)
                 if end < 0:
                     break
+                if text[line : line + 1] in b"#\n":  # no record: those around it may be of one position
+                    line = end + 1
+                    continue
                 place = text[line:end].split(b"\t", 2)[:2]
                 if before is not None and place != before:
                     offset, at = next(entry for entry in reversed(blocks) if entry[0] <= line)

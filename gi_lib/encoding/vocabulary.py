@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from typing import NamedTuple
 
 from gi_lib.datasets.cohort import EXONIC_UNKNOWN, VARIANT_TYPES
+from gi_lib.datasets.foreign import shown
 
 UNSTATED = 1 << 40  # base pairs: farther than any distance that is stated
 FLANK = 1_000  # Annovar's reach of "upstream" and "downstream", base pairs
@@ -368,11 +369,11 @@ def variant_type(
 
 def unknown_term(term: str, table: Iterable[str], annotator: str) -> AnnotationError:
     """The error for a term that an annotator does not have."""
-    near = get_close_matches(term, list(table), n=3)
-    shown = (
+    near = get_close_matches(term[:60], list(table), n=3)
+    known = (
         f"closest are {', '.join(near)}" if near else f"known are, among others, {', '.join([*table][:3])}"
     )
-    return AnnotationError(f"{annotator} term {term!r} is not known; {shown}.")
+    return AnnotationError(f"{annotator} term {shown(term)} is not known; {known}.")
 
 
 def reduce_alleles(position: int, ref: str, alt: str) -> tuple[int, str, str]:

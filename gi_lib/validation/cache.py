@@ -161,4 +161,4 @@ def _read(path: Path) -> np.ndarray | None:
 
 def _write(path: Path, predicted: np.ndarray) -> None:
     with written_whole(path) as scratch, scratch.open("wb") as file:
-        np.save(file, predicted)
+        np.save(file, predicted, allow_pickle=False)

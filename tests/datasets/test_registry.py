@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import http.server
+import io
 import os
 import platform
 import re
@@ -142,6 +143,15 @@ def test_wrong_hash_names_both_and_leaves_nothing(toy, server):
     assert leftovers() == []
     with pytest.raises(DataError, match="refused"):
         registry.is_available("toy/table.csv")
+
+
+def test_more_bytes_than_promised_are_not_waited_for(toy):
+    toy(bytes=len(CONTENT) - 1)
+    with pytest.raises(
+        DataError, match=f"is refused: it has more than the {len(CONTENT) - 1:,} bytes of the manifest"
+    ):
+        registry.fetch("toy/table.csv")
+    assert leftovers() == []
 
 
 def test_interrupted_twice(toy, server):
@@ -300,8 +310,8 @@ def test_full_disk(toy, monkeypatch):
         def __init__(self, **kwargs: object) -> None:
             pass
 
-        def __call__(self, url: str, target: str, pooch: None) -> None:
-            Path(target).write_bytes(CONTENT[:100])
+        def __call__(self, url: str, target: io.FileIO, pooch: None) -> None:
+            target.write(CONTENT[:100])
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr("pooch.HTTPDownloader", FullDisk)

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
+from gi_lib.datasets.foreign import listed, shown
 from gi_lib.datasets.r_data import data_frame, matrix, read_rda
 from gi_lib.datasets.registry import DataUnavailable, fetch
 
@@ -187,7 +188,7 @@ def read_mapman(path: str | Path, *, level: int | None = None, not_assigned: boo
         bins = rows[["BINCODE", "NAME", "IDENTIFIER", "TYPE"]]
     else:
         raise ValueError(
-            f"{path.name} has the columns {', '.join(header)}; needed are BINCODE, NAME, IDENTIFIER and TYPE, or "
+            f"{path.name} has the columns {listed(header)}; needed are BINCODE, NAME, IDENTIFIER and TYPE, or "
             "GENEID and MAPMANBIN."
         )
     genes = bins[(bins["TYPE"].str.upper() == "T") & (bins["IDENTIFIER"] != "")]
@@ -219,8 +220,8 @@ def _dinar_bins(rows: pd.DataFrame) -> pd.DataFrame:
     ).explode("bin", ignore_index=True)
     table = table[table["bin"] != "-"]  # no bin
     code_and_name = table["bin"].str.split("_", n=1, expand=True).reindex(columns=[0, 1])
-    code, name = code_and_name[0], code_and_name[1].fillna(code_and_name[0])
-    return table.assign(BINCODE=code.astype(str), NAME=name.astype(str))
+    code, name = code_and_name[0], code_and_name[1]
+    return table.assign(BINCODE=code.astype(str), NAME=name.where(name.notna(), code).astype(str))
 
 
 def _read_tabbed(path: Path) -> tuple[list[str], pd.DataFrame]:
@@ -232,11 +233,14 @@ def _read_tabbed(path: Path) -> tuple[list[str], pd.DataFrame]:
         text = path.read_text(encoding="utf-8-sig", errors="replace")
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}.") from None
-    lines = [[_unquoted(field) for field in line.split("\t")] for line in text.splitlines() if line.strip()]
+    lines = [[_unquoted(field) for field in line.split("\t")] for line in text.split("\n") if line.strip()]
     if not lines:
         raise ValueError(f"{path.name} is empty.")
     columns, *rows = lines
     columns, width = [name.upper() for name in columns], len(columns)
+    twice = [name for name in columns if name and columns.count(name) > 1]
+    if twice:
+        raise ValueError(f"{path.name} has the column {shown(twice[0])} twice.")
     rows = [(row + [""] * width)[:width] for row in rows]
     return columns, pd.DataFrame(rows, columns=columns, dtype=str)
 
