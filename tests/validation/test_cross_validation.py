@@ -1,5 +1,6 @@
 """Splits, cross-validation without leaks, and the cache of predictions."""
 
+import errno
 import multiprocessing
 import re
 import time
@@ -15,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from gi_lib.datasets.cohort import MISSING_DOSAGE, validate_cohort
+from gi_lib.datasets.registry import DataError
 from gi_lib.models import CountryMean, map_neighbours, ridge
 from gi_lib.training import (
     FineTunedGalianaRegressor,
@@ -501,10 +503,10 @@ def test_a_fit_that_fails_leaves_nothing_in_the_cache(cohort, own_cache):
 def test_a_disk_that_fails_leaves_nothing_in_the_cache(cohort, own_cache, monkeypatch):
     def full(file, values):
         file.write(b"half")
-        raise OSError("No space left on device")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(np, "save", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(DataError, match=r"The disk is full: .*GI_CACHE_DIR"):
         run(cohort)
     assert not cache_files(own_cache)
     assert not list(own_cache.rglob("*.tmp"))
