@@ -159,7 +159,7 @@ class Command:
 
 GI = "-m gi_lib.cli"
 COMMANDS = {
-    "sweep": Command(f"{GI} sweep run sweep.yaml --out out --cores 2", prepare_sweep, "out/*.*", 3),
+    "sweep": Command(f"{GI} sweep run sweep.yaml --out out --cores 2", prepare_sweep, "out/*.*"),
     "training": Command("train.py", prepare_training, "predictions.parquet"),
     "encode": Command(
         f"{GI} encode variants.vcf --gff3 genes.gff3 --fasta genome.fa --out cohort.zarr --cores 2 --stretch 30000",

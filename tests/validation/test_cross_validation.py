@@ -501,7 +501,7 @@ def test_a_fit_that_fails_leaves_nothing_in_the_cache(cohort, own_cache):
 
 
 def test_a_disk_that_fails_leaves_nothing_in_the_cache(cohort, own_cache, monkeypatch):
-    def full(file, values):
+    def full(file, values, **options):
         file.write(b"half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
