@@ -72,6 +72,8 @@ THREAD_VARIABLES = (
 STATUS_MARKER = "<!-- execution-status -->"
 LARGEST_RECORD = 200_000  # bytes of one recorded table: results are kept small and readable
 DATA_MARKER = "<!-- data-table -->"
+READING_MARKER = "<!-- reading-times -->"
+WORDS_PER_MINUTE = 200  # of technical prose, read once; code, equations and figures take their own time
 
 
 class BookError(RuntimeError):
@@ -721,7 +723,7 @@ def _stage(project: Project, scale: str) -> Path:
     with writing(staged):
         shutil.copytree(project.root / "book", staged, ignore=shutil.ignore_patterns("_ext", "__pycache__"))
         (staged / "notebooks").mkdir()
-    records = []
+    records, notebooks = [], {}
     for page in project.pages.values():
         executed = project.executed(page.name, scale)
         if not executed.exists():
@@ -734,10 +736,15 @@ def _stage(project: Project, scale: str) -> Path:
         if page.title:
             retitle(notebook, page.title)
         write_notebook(staged / "notebooks" / f"{page.name}.ipynb", notebook)
+        notebooks[page.name] = notebook
         records.append(json.loads(project.record(page.name, scale).read_text(encoding="utf-8")))
     sources = {f"notebooks/{page.name}": f"notebooks/{page.source}" for page in project.pages.values()}
     write_text(staged / "sources.json", json.dumps(sources, indent=1))
-    generated = {"status.md": (STATUS_MARKER, status_table(records)), "data.md": (DATA_MARKER, data_table())}
+    generated = {
+        "status.md": (STATUS_MARKER, status_table(records)),
+        "data.md": (DATA_MARKER, data_table()),
+        "course.md": (READING_MARKER, reading_table(notebooks)),
+    }
     for name, (marker, table) in generated.items():
         prose = staged / name
         if prose.exists():
@@ -821,6 +828,84 @@ def data_table() -> str:
             lines.append(f"| {' | '.join(' '.join(cell.replace('|', '/').split()) for cell in cells)} |")
         blocks.append("\n".join([*lines, "", ":::"]))
     return "\n\n".join(blocks)
+
+
+_NO_WORDS = re.compile(
+    r"^```\w+\n.*?^```$"  # a listing
+    r"|\$\$.*?\$\$(?:[ \t]*\([\w:.-]+\))?"  # a displayed equation and its label
+    r"|^[ \t]*(?:`{3,}|:{3,}).*?$"  # the lines that open and close a directive
+    r"|^[ \t]*:[\w-]+:.*?$"  # its options
+    r"|^\([\w:.-]+\)=$"  # a label
+    r"|\{[\w:-]+\}(?=`)"  # the name of a role; what it shows stays
+    r"|(?<=[^\s`])[ \t]*<[^<>`\s]+>(?=`)",  # the target of a role that has a text of its own
+    re.MULTILINE | re.DOTALL,
+)
+
+
+def count_words(notebook: NotebookNode) -> int:
+    """Words that a reader of a page meets before its exercises.
+
+    Parameters
+    ----------
+    notebook : NotebookNode
+        A page, as `convert` returns it or executed.
+
+    Returns
+    -------
+    int
+        Words of text and of the figures' captions. Code, its outputs and displayed equations do not count; a
+        glued number, a reference or an equation within a line counts as the words that it is written with.
+    """
+    texts = []
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            before, *exercises = re.split(r"^## Exercises$", cell.source, maxsplit=1, flags=re.MULTILINE)
+            texts.append(before)
+            if exercises:
+                break
+        else:
+            texts.append(cell.metadata.get("mystnb", {}).get("figure", {}).get("caption", ""))
+    words = _NO_WORDS.sub(" ", "\n".join(texts)).split()
+    return sum(any(letter.isalnum() for letter in word) for word in words)
+
+
+def minutes_to_read(notebook: NotebookNode) -> int:
+    """Whole minutes, rounded up, that the words of a page take at `WORDS_PER_MINUTE`."""
+    return -(-count_words(notebook) // WORDS_PER_MINUTE)
+
+
+def reading_table(notebooks: Mapping[str, NotebookNode]) -> str:
+    """Markdown table of what each page asks of a reader.
+
+    The measured seconds of a run are left to `status_table`: they differ from build to build, and every other
+    page of the book is the same in two builds of one commit.
+
+    Parameters
+    ----------
+    notebooks : mapping of str to NotebookNode
+        Notebook by page name.
+
+    Returns
+    -------
+    str
+        A table of words, minutes to read, number of exercises, and the time to run that the page states.
+    """
+    lines = [
+        "| Chapter | Words | Minutes to read | Exercises | Time to run, as the chapter says |",
+        "|:--|--:|--:|--:|:--|",
+    ]
+    for name, notebook in notebooks.items():
+        text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+        stated = re.search(r"^\*\*Time to run:\*\*\s*(.*?)\.?$", text, re.MULTILINE)
+        cells = (
+            f"{{doc}}`notebooks/{name}`",
+            f"{count_words(notebook):,}",
+            str(minutes_to_read(notebook)),
+            str(text.count("{exercise-start}")),
+            stated[1] if stated else "not stated",
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 # --- 4. render ------------------------------------------------------------------------------------
