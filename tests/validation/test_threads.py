@@ -65,15 +65,11 @@ def test_every_model_predicts_the_same_on_one_thread_and_on_two():
 def test_sums_of_blas_do_not_depend_on_threads_in_a_cross_validation():
     cohort = load_cohort("simulated").isel(trait=slice(2), gene=slice(60))
     linear = [model for model in baselines(cohort) if "ridge" in model.name or "GBLUP" in model.name]
-    folds, tables, looks, alone = RandomFolds(2), [], [], []
+    folds, tables, looks = RandomFolds(2), [], []
     first = next(iter(folds.folds(cohort)))
-    X, y = cohort["dosage"].values.astype(np.float32), cohort["trait_value"].values
     for threads in (1, 2):
         with threadpool_limits(threads, user_api="blas"):
             tables.append(cross_validate(cohort, linear, folds, cached=False))
             looks.append(fit_fold(cohort, Model("GBLUP", GBLUP(), "dosage"), first)[1])
-            alone.append(GBLUP().fit(X[first.train], y[first.train]).predict(X[first.test]))
     assert tables[0].equals(tables[1])
     assert np.array_equal(looks[0], looks[1])
-    if (os.cpu_count() or 1) > 1:
-        assert not np.array_equal(alone[0], alone[1])  # so there is something to be kept the same
