@@ -21,6 +21,7 @@ Rice and mouse are the panels of Mathew et al. 2022.
 
 import re
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -35,28 +36,24 @@ from gi_lib.datasets.r_data import matrix, read_rda
 from gi_lib.datasets.registry import fetch, is_available
 from gi_lib.datasets.simulate import simulate_shoot_branching
 
-PANELS = {
-    "simulated": "simulated",
-    "shoot-branching": "simulated",
-    "rice": "real",
-    "mouse": "real",
-    "wheat": "real",
-    "maize": "real",
-}
-"""Name and kind of data of every panel."""
+PANELS = {"simulated": "simulated", "shoot-branching": "simulated"}
+"""Name and kind of data of every panel; `_reads` adds the real ones."""
 
-FILES = {
-    "rice": (
-        "rice/RICE.RData",
-        "rice/RiceDiversity_44K_Phenotypes_34traits_PLINK.txt",
-        "rice/RiceDiversity.44K.germplasm.csv",
-        "rice/sativas413.map",
-    ),
-    "mouse": ("mouse/mice.RData",),
-    "wheat": ("wheat/wheat.RData",),
-    "maize": ("maize/snp_matrix.RDS", "maize/mrna.RDS", "maize/agro_tibble.RDS"),
-}
+FILES: dict[str, tuple[str, ...]] = {}
 """Data files of every real panel, as the registry names them."""
+
+_READERS: dict[str, Callable[[], xr.Dataset]] = {}
+
+
+def _reads(*files: str) -> Callable[[Callable[[], xr.Dataset]], Callable[[], xr.Dataset]]:
+    """Make a function the reader of the real panel that has its name, from data files of the registry."""
+
+    def enter(reader: Callable[[], xr.Dataset]) -> Callable[[], xr.Dataset]:
+        name = reader.__name__
+        PANELS[name], FILES[name], _READERS[name] = "real", files, reader
+        return reader
+
+    return enter
 
 
 TABLE_1 = {
@@ -179,6 +176,12 @@ def is_panel_available(name: str) -> bool:
     return is_available(*FILES.get(name, ()))
 
 
+@_reads(
+    "rice/RICE.RData",
+    "rice/RiceDiversity_44K_Phenotypes_34traits_PLINK.txt",
+    "rice/RiceDiversity.44K.germplasm.csv",
+    "rice/sativas413.map",
+)
 def rice() -> xr.Dataset:
     """Read the rice panel.
 
@@ -212,6 +215,7 @@ def rice() -> xr.Dataset:
     )
 
 
+@_reads("mouse/mice.RData")
 def mouse() -> xr.Dataset:
     """Read the mouse panel: genotyped animals, the weight at six weeks (g) and the slope of growth.
 
@@ -239,6 +243,7 @@ def mouse() -> xr.Dataset:
     )
 
 
+@_reads("wheat/wheat.RData")
 def wheat() -> xr.Dataset:
     """Read the wheat panel: yield in four environments, standardised by its authors.
 
@@ -258,6 +263,7 @@ def wheat() -> xr.Dataset:
     )
 
 
+@_reads("maize/snp_matrix.RDS", "maize/mrna.RDS", "maize/agro_tibble.RDS")
 def maize() -> xr.Dataset:
     """Read the maize panel: hybrids of a dent and a flint line, both with measured expression.
 
@@ -300,9 +306,6 @@ def maize() -> xr.Dataset:
             father=("sample", parents["father"].to_numpy(str)),
         )
     )
-
-
-_READERS = {"rice": rice, "mouse": mouse, "wheat": wheat, "maize": maize}
 
 
 def _members(file: str, name: str, coded: bool = False) -> dict[str, tuple]:
