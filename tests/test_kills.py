@@ -166,7 +166,7 @@ COMMANDS = {
         prepare_encode,
         "cohort.zarr/**/*",
     ),
-    "page": Command(f"{GI} book execute toy --root .", prepare_notebook, "_build/*/demo/**/*.[ci]*"),
+    "page": Command(f"{GI} book execute toy --root .", prepare_notebook, "_build/*/demo/**/*.[ci]*", 0),
     "papermill": Command(
         "-m papermill notebooks/toy.ipynb out.ipynb -p results_dir results", prepare_notebook, "results/*", 0
     ),
