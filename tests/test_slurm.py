@@ -1,5 +1,6 @@
 """A sweep on a real Slurm of two nodes, one drained and a job killed meanwhile, against the same jobs run here."""
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -92,3 +93,6 @@ def test_the_table_is_the_same_though_a_node_is_drained_and_a_job_killed(slurm, 
     for name in ("predictions.parquet", "scores.csv", "summary.html"):
         assert (out / name).read_bytes() == (tmp_path / "here" / name).read_bytes(), name
     assert pd.read_parquet(out / "predictions.parquet")["seed"].nunique() == 10
+    print((tmp_path / "log").read_text())  # with pytest -s: what Snakemake told, and the table of either run
+    for place in (out, tmp_path / "here"):
+        print(hashlib.sha256((place / "predictions.parquet").read_bytes()).hexdigest(), place.name)
