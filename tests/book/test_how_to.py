@@ -28,7 +28,8 @@ def blocks(page: str) -> Iterator[tuple[str, str, str, str]]:
         text = re.sub(f"^{indent}", "", body, flags=re.M)
         if directive := DIRECTIVE.fullmatch(opening):
             caption = CAPTION.match(text)
-            yield directive[1], caption[1], caption[2] or "", text[caption.end() :]
+            file = caption[1].replace("\\_", "_")  # Markdown would take __init__ for bold
+            yield directive[1], file, caption[2] or "", text[caption.end() :]
         else:
             yield opening, "", "", text
 
