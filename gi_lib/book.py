@@ -41,6 +41,7 @@ import yaml
 from nbformat import NotebookNode
 
 from gi_lib.datasets import registry
+from gi_lib.datasets.foreign import one_line
 from gi_lib.process import (
     WriteError,
     locked,
@@ -233,7 +234,7 @@ def convert(source: Path) -> NotebookNode:
     except OSError as error:
         raise BookError(f"{source} cannot be read: {error.strerror}.") from None
     except ValueError as error:  # also text of another encoding
-        raise BookError(f"{source} is no text notebook: {' '.join(str(error).split())}.") from None
+        raise BookError(f"{source} is no text notebook: {one_line(error)}.") from None
     tagged = sum("parameters" in _tags(cell) for cell in notebook.cells)
     if tagged != 1:
         raise BookError(
@@ -536,7 +537,7 @@ def _run_kernel(
     except WriteError:
         raise
     except Exception as error:  # a cell that ran too long, a kernel that died
-        raise BookError(f"Page {page} stopped: {' '.join(str(error).split())[:400]}") from error
+        raise BookError(f"Page {page} stopped: {one_line(error, 400)}.") from error
 
 
 def _provenance(results: Path) -> dict[str, Any]:
@@ -981,8 +982,6 @@ def refresh_data(project: Project, datasets: Sequence[str] = ("arabidopsis", "ri
     """
     state: dict[str, str | None] = {}
     if (project.root / "data_manifest").is_dir():
-        from gi_lib.datasets import registry
-
         for dataset in datasets:
             files = [f for f in registry.find_dataset(dataset).files.values() if f.verified]
             found = {

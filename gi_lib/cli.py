@@ -4,10 +4,9 @@ A failure is one sentence on stderr and exit code 1; a wrong call is exit code 2
 Whatever is slow to import is imported inside the command that needs it.
 """
 
-import functools
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -34,25 +33,16 @@ sweep = typer.Typer(help="Cohorts × splits × seeds × models, here or on a clu
 app.add_typer(sweep, name="sweep")
 
 
-def one_sentence(command: Callable[..., None]) -> Callable[..., None]:
-    """Turn a :class:`DataError` of a command into one sentence on stderr and exit code 1."""
-
-    @functools.wraps(command)
-    def wrapped(*args: Any, **kwargs: Any) -> None:
-        try:
-            command(*args, **kwargs)
-        except DataError as error:
-            typer.echo(f"gi: {error}", err=True)
-            raise typer.Exit(1) from None
-
-    return wrapped
-
-
-def _sentence(error: Exception) -> str:
-    """What an error says; of the operating system's, without its number."""
-    if isinstance(error, OSError) and error.filename and error.strerror:
-        return f"{error.filename}: {error.strerror}."
-    return str(error)
+@contextmanager
+def one_sentence(*expected: type[Exception]) -> Iterator[None]:
+    """Turn an expected failure, of a block or of a whole command, into one sentence on stderr and exit code 1."""
+    try:
+        yield
+    except expected as error:
+        is_of_the_system = isinstance(error, OSError) and error.filename and error.strerror
+        told = f"{error.filename}: {error.strerror}." if is_of_the_system else error
+        typer.echo(f"gi: {told}", err=True)
+        raise typer.Exit(1) from None
 
 
 def _show_version(asked: bool) -> None:
@@ -88,7 +78,7 @@ def _size(count: int | None) -> str:
 
 
 @data.command("list")
-@one_sentence
+@one_sentence(DataError)
 def list_data() -> None:
     """Show every file: size, licence, and whether it is at hand."""
     header = ("data set", "file", "size", "licence", "state")
@@ -111,7 +101,7 @@ def list_data() -> None:
 
 
 @data.command()
-@one_sentence
+@one_sentence(DataError)
 def fetch(
     names: Annotated[list[str], typer.Argument(metavar="NAME", help="Data sets or <data set>/<file>.")],
     optional: Annotated[
@@ -139,7 +129,7 @@ def fetch(
 
 
 @data.command()
-@one_sentence
+@one_sentence(DataError)
 def verify(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="NAME", help="Data sets or files; default: everything.")
@@ -233,7 +223,7 @@ def encode(
     end_with_graph()
     from gi_lib import encoding
 
-    try:
+    with one_sentence(ValueError, OSError):
         settings = encoding.Settings(
             annotation, tuple(annovar or ()), gff3, fasta, effects, counting, pass_only, min_quality, min_maf, region,
             skip_unknown_contigs,
@@ -245,9 +235,6 @@ def encode(
                 inputs, out, settings, tables=encoding.Tables(accessions, traits, kind, name), cores=cores, work=work,
                 share=_share(share), stretch=stretch, progress=progress,
             )  # fmt: skip
-    except (ValueError, OSError) as error:
-        typer.echo(f"gi: {_sentence(error)}", err=True)
-        raise typer.Exit(1) from None
     if result.report is None:
         typer.echo(f"Counted {result.counted} stretches; {result.waiting} are missing.")
     else:
@@ -258,7 +245,8 @@ def encode(
                 "Without a FASTA nothing tells what coding variants do; they are counted as 'exonic unknown'."
             )
         if report is not None:
-            _write_report(report, result.report.to_dict())
+            with one_sentence(OSError), or_elsewhere("the cohort is written and holds the report, too"):
+                write_text(report, json.dumps(result.report.to_dict(), indent=1) + "\n")
         typer.echo(f"Written to {out}.")
     speed = result.amount / max(result.seconds, 1e-9)
     rate = f"{speed / 1e6:,.1f} MB/s" if result.unit == "B" else f"{speed:,.0f} {result.unit}/s"
@@ -292,27 +280,15 @@ def panel(
     from gi_lib import encoding
     from gi_lib.datasets.cohort import save_cohort
 
-    try:
+    with one_sentence(ValueError, OSError):
         name = out.name.removesuffix(".zarr")
         tables = encoding.Tables(accessions, traits, "simulated" if simulated else "real", name)
         made, steps = encoding.read_panel(inputs, tables, pass_only)
         with or_elsewhere("choose another folder by --out"):
             save_cohort(made, out)
-    except (ValueError, OSError) as error:
-        typer.echo(f"gi: {_sentence(error)}", err=True)
-        raise typer.Exit(1) from None
     for step, markers in steps.itertuples(index=False):
         typer.echo(f"{step:<45}{markers:>15,}")
     typer.echo(f"Written to {out}: {made.sizes['sample']:,} samples, {made.sizes['trait']} traits.")
-
-
-def _write_report(path: Path, report: dict[str, Any]) -> None:
-    try:
-        with or_elsewhere("the cohort is written and holds the report, too"):
-            write_text(path, json.dumps(report, indent=1) + "\n")
-    except OSError as error:
-        typer.echo(f"gi: {error}", err=True)
-        raise typer.Exit(1) from None
 
 
 def _share(text: str | None) -> tuple[int, int] | None:
@@ -340,11 +316,8 @@ def _open_book(root: Path | None) -> Iterator[tuple[Any, Any]]:
             f"gi: {error.name} is missing; install the tools of the book: pip install -e '.[book]'.", err=True
         )
         raise typer.Exit(1) from None
-    try:
+    with one_sentence(builder.BookError, DataError, GraphError):
         yield builder, builder.Project(root.resolve()) if root else builder.Project()
-    except (builder.BookError, DataError, GraphError) as error:
-        typer.echo(f"gi: {error}", err=True)
-        raise typer.Exit(1) from None
 
 
 @app.command()
@@ -469,11 +442,8 @@ def _open_sweep(file: Path) -> Iterator[tuple[Any, Any]]:
     """The module that runs sweeps and the sweep of a file; an expected failure becomes one sentence."""
     from gi_lib import sweep as sweeps
 
-    try:
+    with one_sentence(sweeps.SweepError, DataError, GraphError, OSError):
         yield sweeps, sweeps.read_sweep(file)
-    except (sweeps.SweepError, DataError, GraphError, OSError) as error:
-        typer.echo(f"gi: {_sentence(error)}", err=True)
-        raise typer.Exit(1) from None
 
 
 @sweep.command("run")

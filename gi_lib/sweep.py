@@ -24,6 +24,7 @@ from threadpoolctl import threadpool_limits
 
 import gi_lib
 from gi_lib.cohorts import COHORTS, SCALES, is_own, load_cohort
+from gi_lib.datasets.foreign import one_line
 from gi_lib.evaluation import MEAN_OVER_TRAITS, fold_scores, interval_over_repeats
 from gi_lib.lineup import baselines, pathway_layers, published_models
 from gi_lib.plots.panels import model_dots
@@ -161,7 +162,7 @@ def read_sweep(path: str | Path) -> Sweep:
     except OSError as error:
         raise SweepError(f"{path} cannot be read: {error.strerror}.") from None
     except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SweepError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from None
+        raise SweepError(f"{path} cannot be read as YAML: {one_line(error)}.") from None
     if not isinstance(content, dict):
         raise SweepError(f"{path} holds no table of settings, but {type(content).__name__}.")
     try:

@@ -60,8 +60,8 @@ def read_arapheno(path: str | Path) -> tuple[pd.DataFrame, list[str]]:
         raise DataError(f"{path.name} unpacks to more than {MOST_BYTES:,} bytes.") from None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from None
-    # A method of compression that Python lacks, or a password, is one of the last two.
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    # The last is a password, or a method of compression that Python lacks.
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         raise DataError(f"{path.name} is no archive, or damaged ({error}).") from None
     tables = {}
     for file, text in texts.items():

@@ -23,6 +23,7 @@ from gi_lib.cohorts.countries import UNKNOWN, country_code
 from gi_lib.cohorts.store import CODE, hash_recipe, keep_cohort
 from gi_lib.cohorts.tables import mean_of, numbers_of, read_table, require_columns
 from gi_lib.datasets.cohort import validate_cohort
+from gi_lib.datasets.foreign import one_line
 from gi_lib.datasets.registry import DataError, cache_dir, fetch, sha256_of
 from gi_lib.encoding import EncodingError, Settings, encode
 from gi_lib.encoding.sources import SourceError, open_source
@@ -267,7 +268,5 @@ def _indexed(fasta: Path) -> Path:
                 shutil.copyfileobj(source, target, 1 << 20)
             pysam.faidx(str(scratch), "--fai-idx", str(index))
         except (EOFError, zlib.error, gzip.BadGzipFile, pysam.SamtoolsError) as error:
-            raise DataError(
-                f"{fasta.name} is no FASTA file, or damaged ({' '.join(str(error).split())})."
-            ) from None
+            raise DataError(f"{fasta.name} is no FASTA file, or damaged ({one_line(error)}).") from None
     return path  # it is there last: where it is, so is its index

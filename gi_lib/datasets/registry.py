@@ -36,6 +36,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import pooch
 
+from gi_lib.datasets.foreign import one_line
 from gi_lib.process import WriteError, locked, make_folder, or_elsewhere, write_text, written_whole
 
 if TYPE_CHECKING:
@@ -192,8 +193,7 @@ def _load_manifest(path: Path) -> Manifest:
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        problem = " ".join(str(error).split())
-        raise DataError(f"{where} is not valid YAML: {problem}.") from None
+        raise DataError(f"{where} is not valid YAML: {one_line(error)}.") from None
     except OSError as error:
         raise DataError(f"{where} cannot be read: {error.strerror}.") from None
     _check_keys(raw, _MANIFEST_KEYS, where)

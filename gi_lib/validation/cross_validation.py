@@ -190,7 +190,9 @@ def _predictions(
                         predictions = compute(range(len(part)))
                 except (ValueError, FloatingPointError) as error:
                     where = "one of its folds" if len(part) > 1 else f"fold {part[0].fold + 1}"
-                    raise type(error)(f"{model.name}, {where}: {error}") from error
+                    # Not the error's own class: another package's may not be made from a sentence.
+                    kind = FloatingPointError if isinstance(error, FloatingPointError) else ValueError
+                    raise kind(f"{model.name}, {where}: {error}") from error
                 for fold, predicted in zip(part, predictions, strict=True):
                     _refuse_no_numbers(predicted, model, fold)
                     yield model, fold, predicted
