@@ -2,6 +2,7 @@
 
 import errno
 import glob
+import itertools
 import json
 import os
 import platform
@@ -94,13 +95,8 @@ def make_room(folder: Path) -> Path:
     WriteError
         If the folder cannot be written, or its disk is full.
     """
-    scratch = _scratch(make_folder(folder) / "room")
-    try:
-        with writing(folder):
-            _drop_left(folder / "room")
-            scratch.write_bytes(bytes(ROOM))
-    finally:
-        _remove(scratch)
+    with _scratch(make_folder(folder) / "room") as scratch:
+        scratch.write_bytes(bytes(ROOM))
     return folder
 
 
@@ -134,14 +130,9 @@ def written_whole(path: Path) -> Iterator[Path]:
     WriteError
         If it cannot be written.
     """
-    scratch = _scratch(path)
-    try:
-        with writing(path.parent):
-            _drop_left(path)
-            yield scratch
-            os.replace(scratch, path)
-    finally:
-        _remove(scratch)
+    with _scratch(path) as scratch:
+        yield scratch
+        os.replace(scratch, path)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -150,15 +141,36 @@ def write_text(path: Path, text: str) -> None:
         scratch.write_text(text, encoding="utf-8")
 
 
-def _scratch(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{platform.node()}-{os.getpid()}.tmp")
+_N = itertools.count()
+_WRITING: set[Path] = set()  # what this process is writing now
+
+
+@contextmanager
+def _scratch(path: Path) -> Iterator[Path]:
+    """A place beside `path` that nobody else writes to; what is there in the end is removed."""
+    scratch = path.with_name(f".{path.name}.{platform.node()}-{os.getpid()}-{next(_N)}.tmp")
+    _WRITING.add(scratch)
+    try:
+        with writing(path.parent):
+            _drop_left(path)
+            yield scratch
+    finally:
+        _remove(scratch)
+        _WRITING.discard(scratch)
 
 
 def _drop_left(path: Path) -> None:
-    """Remove what dead processes of this machine have left beside `path`; others may still be writing."""
+    """Remove what is left beside `path` by dead processes of this machine, not what others may still be writing.
+
+    Also what this process has left: a library that writes from several threads, as Zarr does, can fail in one of them
+    and go on in another, after its folder was removed.
+    """
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        node, _, pid = left.name.removeprefix(f".{path.name}.").removesuffix(".tmp").rpartition("-")
-        if node == platform.node() and pid.isdecimal() and not is_running(int(pid)):
+        writer = left.name.removeprefix(f".{path.name}.").removesuffix(".tmp")
+        node, pid, *_ = *writer.rsplit("-", 2), "", ""
+        if node != platform.node() or not pid.isdecimal():
+            continue
+        if left not in _WRITING if int(pid) == os.getpid() else not is_running(int(pid)):
             _remove(left)
 
 

@@ -57,14 +57,28 @@ def test_a_folder_is_written_whole_too(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.rglob("*")] == ["a", "part"]
 
 
+def test_what_a_failed_write_leaves_behind_is_not_in_the_way_of_the_next(tmp_path: Path) -> None:
+    """A thread of a library that fails can go on writing after its folder was removed."""
+    with pytest.raises(RuntimeError), written_whole(tmp_path / "a") as failed:
+        raise RuntimeError
+    failed.mkdir()
+    with written_whole(tmp_path / "a") as scratch:
+        assert not scratch.exists()
+        scratch.mkdir()
+        with written_whole(tmp_path / "a") as other:  # as another thread may
+            other.mkdir()
+            assert scratch.exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
 def test_what_dead_processes_left_is_removed_and_what_others_are_writing_is_not(tmp_path: Path) -> None:
     dead = subprocess.Popen([sys.executable, "-c", ""])
     while is_running(dead.pid):  # and a zombie then
         time.sleep(0.01)
     node = platform.node()
     with subprocess.Popen(["sleep", "60"]) as living:
-        names = [f".a.{node}-{dead.pid}.tmp", f".a.{node}-{living.pid}.tmp", f".a.elsewhere-{dead.pid}.tmp",
-                 f".a.b.{node}-{dead.pid}.tmp", ".a.tmp"]  # fmt: skip
+        names = [f".a.{node}-{dead.pid}-0.tmp", f".a.{node}-{living.pid}-0.tmp", f".a.elsewhere-{dead.pid}-0.tmp",
+                 f".a.b.{node}-{dead.pid}-0.tmp", ".a.tmp"]  # fmt: skip
         for name in names:
             (tmp_path / name).write_text("half")
         write_text(tmp_path / "a", "whole")

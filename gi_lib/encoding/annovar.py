@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -203,6 +203,13 @@ class _Writer:
         self._keys: list[int] = []
         self._texts: list[bytes] = []
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for handle in self._files.values():
+            handle.close()
+
     def add(self, key: int, text: bytes) -> None:
         """Add a row."""
         self._keys.append(key)
@@ -262,14 +269,17 @@ def _write_note(folder: Path, note: dict[str, Any]) -> None:
 
 def _fill(folder: Path, paths: Sequence[Path], codes: _Chromosomes) -> None:
     whole, functions, exonic = _sort_paths(paths)
-    writer, check = _Writer(folder), _Check()
-    for path in whole:
-        for line in _multianno(path):
-            check.line(path, line, line.fields)
-            writer.add(codes.key(line.chromosome, line.position), _encode(line.ref, line.alt, line.fields))
-    if functions:
-        _join(writer, functions, exonic, codes, check)
-    writer.finish()
+    check = _Check()
+    with _Writer(folder) as writer:
+        for path in whole:
+            for line in _multianno(path):
+                check.line(path, line, line.fields)
+                writer.add(
+                    codes.key(line.chromosome, line.position), _encode(line.ref, line.alt, line.fields)
+                )
+        if functions:
+            _join(writer, functions, exonic, codes, check)
+        writer.finish()
     if not codes.names:
         raise AnnotationError(
             f"{', '.join(path.name for path in paths)}: there is no variant in Annovar's table."
@@ -299,12 +309,12 @@ def _join(
 ) -> None:
     """Add the variants of ``.variant_function``, with their lines in ``.exonic_variant_function``."""
     folder = writer.folder / "exonic"
-    apart = _Writer(folder)
-    for number, path in enumerate(exonic):
-        for line in _exonic_variant_function(path):
-            fields = (*line.fields, str(number), str(line.number))
-            apart.add(codes.key(line.chromosome, line.position), _encode(line.ref, line.alt, fields))
-    apart.finish()
+    with _Writer(folder) as apart:
+        for number, path in enumerate(exonic):
+            for line in _exonic_variant_function(path):
+                fields = (*line.fields, str(number), str(line.number))
+                apart.add(codes.key(line.chromosome, line.position), _encode(line.ref, line.alt, fields))
+        apart.finish()
     table = AnnovarTable(codes.names, folder)
     is_used = np.zeros(len(table.key), bool)
     names = ", ".join(path.name for path in exonic)

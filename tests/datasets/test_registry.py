@@ -222,7 +222,7 @@ def test_stale_partial_file_is_removed(toy):
     toy()
     dead = subprocess.Popen(["true"])
     dead.wait()
-    stale = registry.cache_dir() / "data" / "toy" / f".table.csv.{platform.node()}-{dead.pid}.tmp"
+    stale = registry.cache_dir() / "data" / "toy" / f".table.csv.{platform.node()}-{dead.pid}-0.tmp"
     stale.parent.mkdir(parents=True)
     stale.write_bytes(b"left by a killed process")
     path = registry.fetch("toy/table.csv")
