@@ -55,6 +55,14 @@ class ParameterError(ValueError):
         return [f"ParameterError: {self}"]
 
 
+class NotAnswered(AssertionError):
+    """An exercise has no answer yet."""
+
+    def _render_traceback_(self) -> list[str]:
+        """As that of `ParameterError`."""
+        return [f"NotAnswered: {self}"]
+
+
 def start(
     name: str, namespace: Mapping[str, Any], limits: Mapping[str, tuple[float, float]] | None = None
 ) -> "Run":
@@ -469,6 +477,25 @@ def say(**values: object) -> None:
     for name, value in values.items():
         # A NumPy scalar would be shown with its type around it.
         glue(name, value.item() if isinstance(value, np.generic) else value, display=False)
+
+
+def answered(**answers: object) -> None:
+    """Look whether the answers to an exercise are given, before a check looks whether they are right.
+
+    Parameters
+    ----------
+    **answers
+        Name and value of each.
+
+    Raises
+    ------
+    NotAnswered
+        If one is still the ``...`` that stands in its place.
+    """
+    if missing := [name for name, value in answers.items() if value is ...]:
+        raise NotAnswered(
+            f"{listed(missing)} still to be answered: put a value in the place of each '...' above."
+        )
 
 
 @functools.cache
