@@ -20,7 +20,7 @@ SETUP :=
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help book test slow bad-inputs browser bench sync lint audit fuzz serve clean environment
+.PHONY: help book test slow bad-inputs browser bench handouts slides sync lint audit fuzz serve clean environment
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s%s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -50,6 +50,12 @@ bench: $(SETUP) ## time and compare encoder, sparse layer and training; needs 3 
 	@$(RUN) benchmarks/neural_lasso.py
 	@$(RUN) benchmarks/binn.py
 	@command -v Rscript >/dev/null && $(RUN) benchmarks/gibbs.py || echo "no R: benchmarks/gibbs.py left out"
+
+handouts: $(SETUP) ## notebooks for students and instructors in _build/handouts, of executed chapters
+	@$(RUN) -m gi_lib.cli handouts
+
+slides: $(SETUP) ## slides of the executed chapters in _build/slides
+	@$(RUN) -m gi_lib.cli slides
 
 sync: $(SETUP) ## write the paired notebooks/NAME.ipynb of every text notebook
 	@$(RUN) -m gi_lib.cli book sync

@@ -1,4 +1,4 @@
-"""The command line: ``gi encode``, ``panel``, ``build``, ``record``, ``models``, ``sweep``, ``book`` and ``data``.
+"""The command line: ``gi encode``, ``panel``, ``build``, ``record``, ``handouts``, ``sweep``, ``book`` and more.
 
 A failure is one sentence on stderr and exit code 1; a wrong call is exit code 2 with typer's own message.
 Whatever is slow to import is imported inside the command that needs it.
@@ -356,6 +356,53 @@ def record(
             ) from None
     with _open_book(root) as (builder, project):
         typer.echo(f"Recorded in {builder.record(project, page, scale, threads, given, part)}")
+
+
+@app.command()
+def handouts(
+    pages: Annotated[list[str] | None, typer.Argument(metavar="[PAGE]...", help="All by default.")] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the notebooks.")] = Path(
+        "_build/handouts"
+    ),
+    run: Annotated[
+        bool, typer.Option("--run", help="Run each, with empty answers and with right ones.")
+    ] = False,
+    scale: Scale = "demo",
+    root: Root = None,
+) -> None:
+    """Write a notebook for students and one for instructors of each executed chapter."""
+    with _open_book(root) as (builder, project):
+        from gi_lib.handouts import hand_out, try_out
+
+        n_unexpected = 0
+        for name, notebook in hand_out(project, pages or [], out, scale):
+            outcomes = try_out(notebook, project.root) if run else []
+            unexpected = [outcome for outcome in outcomes if not outcome.as_expected]
+            n_unexpected += len(unexpected)
+            told = f": {len(outcomes)} answers tried, {len(unexpected)} judged wrongly" if run else ""
+            typer.echo(f"{name}{told}")
+            for outcome in unexpected:
+                typer.echo(
+                    f"  {outcome.exercise}, answer {outcome.answer}: {outcome.said or 'taken as right'}"
+                )
+        typer.echo(f"Written to {out}.")
+        if n_unexpected:
+            raise builder.BookError(f"{n_unexpected} answers were judged wrongly.")
+
+
+@app.command()
+def slides(
+    pages: Annotated[list[str] | None, typer.Argument(metavar="[PAGE]...", help="All by default.")] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the decks.")] = Path("_build/slides"),
+    scale: Scale = "demo",
+    root: Root = None,
+) -> None:
+    """Write slides of each executed chapter: its figures, questions and key points."""
+    with _open_book(root) as (_, project):
+        from gi_lib.slides import make_slides
+
+        for title, path in make_slides(project, pages or [], out, scale):
+            typer.echo(f"{path}: {title}")
 
 
 @app.command()

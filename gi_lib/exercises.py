@@ -1,8 +1,8 @@
 """Exercises, hints, checks and quizzes of a chapter, as its text writes them.
 
 An exercise stands between ``{exercise-start}`` and ``{exercise-end}``. It begins with its level in bold words, and ends
-with a hint. Its solution, text and code, stands between ``{solution-start}`` and ``{solution-end}``; code cells tagged
-``check`` hold assertions about the names that the solution assigns, with messages that help. A quiz is a directive::
+with a hint. Its solution, text and code, stands between ``{solution-start}`` and ``{solution-end}``; a code cell tagged
+``check`` holds assertions about the names that the solution assigns, with messages that help. A quiz is a directive::
 
     ```{quiz} quiz-h2-mean
     What happens to heritability when three plants are measured instead of one?
@@ -52,7 +52,7 @@ class Quiz:
 
 
 _CHOICE = re.compile(r"^- \[([ x])\] +(\S.*)\n((?:(?:  .*)?\n)*)", re.MULTILINE)
-_QUIZ = re.compile(r"^```\{quiz\} +(\S+)\n(.*?)^```\n?", re.MULTILINE | re.DOTALL)
+QUIZ = re.compile(r"^```\{quiz\} +(\S+)\n(.*?)^```\n?", re.MULTILINE | re.DOTALL)
 
 
 def parse_quiz(name: str, text: str) -> Quiz:
@@ -91,7 +91,7 @@ def quizzes(notebook: NotebookNode) -> list[Quiz]:
         parse_quiz(*found.groups())
         for cell in notebook.cells
         if cell.cell_type == "markdown"
-        for found in _QUIZ.finditer(cell.source + "\n")
+        for found in QUIZ.finditer(cell.source + "\n")
     ]
 
 
@@ -166,14 +166,14 @@ class Exercise:
     solution: list[Piece] = field(default_factory=list)
 
     @property
-    def checks(self) -> list[Piece]:
-        """Code that looks at an answer."""
-        return [piece for piece in self.solution if piece.is_check]
+    def check(self) -> Piece | None:
+        """Code that looks at the answer, if there is some."""
+        return next((piece for piece in self.solution if piece.is_check), None)
 
     @property
     def answers(self) -> list[str]:
-        """Names that the solution gives and a check asks for, in the order of the solution."""
-        asked = {name for check in self.checks for name in _loaded(check.text)}
+        """Names that the solution gives and the check asks for, in the order of the solution."""
+        asked = _loaded(self.check.text) if self.check else set()
         given = [
             name
             for piece in self.solution
@@ -222,7 +222,9 @@ def exercises(notebook: NotebookNode) -> list[Exercise]:
     for exercise in found.values():
         if not exercise.solution:
             raise ExerciseError(f"Exercise {exercise.label} has no solution.")
-        if exercise.checks and not exercise.answers:
+        if sum(piece.is_check for piece in exercise.solution) > 1:
+            raise ExerciseError(f"Exercise {exercise.label} has more than one check; put them into one cell.")
+        if exercise.check and not exercise.answers:
             raise ExerciseError(f"The check of {exercise.label} looks at nothing that its solution assigns.")
     return list(found.values())
 
@@ -246,12 +248,12 @@ def _loaded(code: str) -> set[str]:
 
 
 def skeleton(exercise: Exercise, code: str) -> str:
-    """What stands in the place of a solution: the names that a check asks for, without their values.
+    """What stands in the place of a solution: the names that the check asks for, without their values.
 
     Parameters
     ----------
     exercise
-        With its checks.
+        With its check.
     code
         One cell of its solution.
 

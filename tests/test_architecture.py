@@ -23,8 +23,12 @@ FLOORS = {
     "plots": 8,
     "sweep": 9,
     "notebook": 9,
+    "exercises": 9,
     "book": 9,
-    "cli": 9,
+    "plain": 10,
+    "handouts": 11,
+    "slides": 11,
+    "cli": 12,
 }
 COMMAND_LINE = "cli"  # may call the other modules of the top floor
 

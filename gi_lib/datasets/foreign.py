@@ -49,7 +49,7 @@ def listed(names: Iterable[object], most: int = 8) -> str:
     return ", ".join(cut) + (f" and {len(names) - most:,} more" if len(names) > most else "")
 
 
-def one_line(error: Exception, longest: int = 300) -> str:
+def one_line(error: Exception | str, longest: int = 300) -> str:
     """What another package says, on one line of bounded length and without a full stop."""
     text = " ".join(str(error).split()).rstrip(".")
     return text if len(text) <= longest else f"{text[:longest]}…"

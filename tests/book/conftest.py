@@ -1,6 +1,7 @@
 """A tiny book in a temporary folder, rendered with the real settings, extension and style."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -80,17 +81,26 @@ def notebook_text() -> str:
     return HEADER + FIRST
 
 
+@pytest.fixture(scope="session")
+def make_toy() -> Callable[[Path], Project]:
+    """Make a book of two pages from one notebook, and two prose pages, in a folder."""
+
+    def make(root: Path) -> Project:
+        (root / "notebooks").mkdir(parents=True)
+        (root / "book").mkdir()
+        shutil.copy(REPOSITORY / "_config.yml", root)
+        for folder in ("_ext", "_static"):
+            shutil.copytree(REPOSITORY / "book" / folder, root / "book" / folder)
+        for name, text in PAGES.items():
+            (root / "book" / name).write_text(text, encoding="utf-8")
+        (root / "notebooks" / "first.md").write_text(HEADER + FIRST, encoding="utf-8")
+        (root / "notebooks" / "runs.yml").write_text(RUNS, encoding="utf-8")
+        return Project(root)
+
+    return make
+
+
 @pytest.fixture
-def toy(tmp_path: Path) -> Project:
-    """Two pages from one notebook, and two prose pages."""
-    root = tmp_path / "toy"
-    (root / "notebooks").mkdir(parents=True)
-    (root / "book").mkdir()
-    shutil.copy(REPOSITORY / "_config.yml", root)
-    for folder in ("_ext", "_static"):
-        shutil.copytree(REPOSITORY / "book" / folder, root / "book" / folder)
-    for name, text in PAGES.items():
-        (root / "book" / name).write_text(text, encoding="utf-8")
-    (root / "notebooks" / "first.md").write_text(HEADER + FIRST, encoding="utf-8")
-    (root / "notebooks" / "runs.yml").write_text(RUNS, encoding="utf-8")
-    return Project(root)
+def toy(make_toy: Callable[[Path], Project], tmp_path: Path) -> Project:
+    """One of them."""
+    return make_toy(tmp_path / "toy")
