@@ -15,6 +15,7 @@ ends as if nothing had happened.
 """
 
 import ast
+import copy
 import hashlib
 import importlib
 import json
@@ -39,7 +40,9 @@ import nbformat
 import pandas as pd
 import yaml
 from nbformat import NotebookNode
+from nbformat.v4 import new_markdown_cell
 
+from gi_lib import __version__, citing, figures, onefile
 from gi_lib.datasets import registry
 from gi_lib.datasets.foreign import one_line
 from gi_lib.process import (
@@ -74,6 +77,7 @@ STATUS_MARKER = "<!-- execution-status -->"
 LARGEST_RECORD = 200_000  # bytes of one recorded table: results are kept small and readable
 DATA_MARKER = "<!-- data-table -->"
 READING_MARKER = "<!-- reading-times -->"
+FIGURES_MARKER = "<!-- figure-index -->"
 WORDS_PER_MINUTE = 200  # of technical prose, read once; code, equations and figures take their own time
 
 
@@ -139,6 +143,17 @@ class Project:
     def staged(self) -> Path:
         """What Jupyter Book reads."""
         return self.build / "src"
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """What ``_config.yml`` says."""
+        return yaml.safe_load((self.root / "_config.yml").read_text(encoding="utf-8"))
+
+    @property
+    def files_url(self) -> str:
+        """Address under which the files of the repository are shown."""
+        repository = self.settings["repository"]
+        return f"{repository['url']}/blob/{repository['branch']}"
 
     def executed(self, page: str, scale: str) -> Path:
         """Executed notebook of a page."""
@@ -724,7 +739,7 @@ def _stage(project: Project, scale: str) -> Path:
     with writing(staged):
         shutil.copytree(project.root / "book", staged, ignore=shutil.ignore_patterns("_ext", "__pycache__"))
         (staged / "notebooks").mkdir()
-    records, notebooks = [], {}
+    records, notebooks, drawn = [], {}, {}
     for page in project.pages.values():
         executed = project.executed(page.name, scale)
         if not executed.exists():
@@ -736,12 +751,23 @@ def _stage(project: Project, scale: str) -> Path:
             suffix_labels(notebook, page.suffix)
         if page.title:
             retitle(notebook, page.title)
-        write_notebook(staged / "notebooks" / f"{page.name}.ipynb", notebook)
         notebooks[page.name] = notebook
-        records.append(json.loads(project.record(page.name, scale).read_text(encoding="utf-8")))
+        record = json.loads(project.record(page.name, scale).read_text(encoding="utf-8"))
+        records.append(record)
+        published, drawn[page.name] = _published(project, page, notebook)
+        write_notebook(staged / "notebooks" / f"{page.name}.ipynb", published)
     sources = {f"notebooks/{page.name}": f"notebooks/{page.source}" for page in project.pages.values()}
     write_text(staged / "sources.json", json.dumps(sources, indent=1))
+    index = {
+        record["page"]: (
+            citing.title_of(notebooks[record["page"]]),
+            record["data_kind"],
+            drawn[record["page"]],
+        )
+        for record in records
+    }
     generated = {
+        "figures.md": (FIGURES_MARKER, figures.index(index, project.files_url)),
         "status.md": (STATUS_MARKER, status_table(records)),
         "data.md": (DATA_MARKER, data_table()),
         "course.md": (READING_MARKER, reading_table(notebooks)),
@@ -751,6 +777,25 @@ def _stage(project: Project, scale: str) -> Path:
         if prose.exists():
             write_text(prose, prose.read_text(encoding="utf-8").replace(marker, table))
     return staged
+
+
+def _published(
+    project: Project, page: Page, notebook: NotebookNode
+) -> tuple[NotebookNode, list[figures.Figure]]:
+    """A page as readers get it, each figure with a link to its code and a citation at its end; and its figures."""
+    published = copy.deepcopy(notebook)
+    try:
+        drawn = figures.figures_of(published, project.notebooks / page.source, project.root, page.suffix)
+    except figures.FigureError as error:
+        raise BookError(f"Page {page.name}: {error}") from None
+    figures.add_links(drawn, project.files_url)
+    settings = project.settings
+    book = citing.Book(
+        settings["title"], settings["author"], settings["copyright"], settings["html"]["baseurl"]
+    )
+    citation = citing.chapter_citation(page.name, notebook, book, project.root / "book" / "references.bib")
+    published.cells.append(new_markdown_cell(citation, id="cite-this-chapter"))
+    return published, drawn
 
 
 def check_contents(project: Project) -> None:
@@ -957,6 +1002,42 @@ def render(project: Project) -> Path:
     shutil.rmtree(work, ignore_errors=True)
     _say("book: rendered")
     return project.html
+
+
+def print_book(project: Project) -> Path:
+    """Put the rendered book into one page, and that page into one PDF.
+
+    Parameters
+    ----------
+    project : Project
+        The book; `render` must have run, and Chromium must be installed.
+
+    Returns
+    -------
+    Path
+        ``_build/companion.pdf``. The page that it was printed from stays beside it, as ``companion.html``.
+
+    Raises
+    ------
+    BookError
+        If a page has not been rendered, or there is no browser to print with.
+    """
+    contents = yaml.safe_load((project.root / "book" / "_toc.yml").read_text(encoding="utf-8"))
+    parts = [("", [contents["root"], *_toc_files({"chapters": contents.get("chapters", [])})])]
+    parts += [(part.get("caption", ""), list(_toc_files(part))) for part in contents.get("parts", [])]
+    page, target = project.build / "companion.html", project.build / "companion.pdf"
+    partial = project.build / ".companion.partial.pdf"
+    try:
+        text = onefile.in_one_page(project.html, parts, project.settings["title"], f"Version {__version__}")
+        with _or_elsewhere():
+            write_text(page, text)
+            _say("book: printing; this takes a few minutes")
+            onefile.print_pdf(page, partial)
+            os.replace(partial, target)
+    except onefile.OneFileError as error:
+        raise BookError(str(error)) from None
+    _say(f"The book in one file: {target.as_uri()}")
+    return target
 
 
 # --- 5. build -------------------------------------------------------------------------------------

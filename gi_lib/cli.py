@@ -431,6 +431,14 @@ def render(root: Root = None) -> None:
         builder.render(project)
 
 
+@book.command()
+def pdf(root: Root = None) -> None:
+    """Print the rendered book into one file, _build/companion.pdf; needs Chromium."""
+    end_with_graph()
+    with _open_book(root) as (builder, project):
+        builder.print_book(project)
+
+
 # --- sweeps ---------------------------------------------------------------------------------------
 
 SweepFile = Annotated[Path, typer.Argument(metavar="FILE", help="Such as workflow/sweep.yaml.")]

@@ -23,8 +23,11 @@ FLOORS = {
     "plots": 8,
     "sweep": 9,
     "notebook": 9,
-    "book": 9,
-    "cli": 9,
+    "citing": 9,
+    "figures": 9,
+    "onefile": 9,
+    "book": 10,
+    "cli": 10,
 }
 COMMAND_LINE = "cli"  # may call the other modules of the top floor
 
