@@ -40,7 +40,7 @@ import nbformat
 import pandas as pd
 import yaml
 from nbformat import NotebookNode
-from nbformat.v4 import new_markdown_cell
+from nbformat.v4 import new_code_cell, new_markdown_cell
 
 from gi_lib import __version__, citing, figures, onefile
 from gi_lib.datasets import registry
@@ -266,6 +266,52 @@ def convert(source: Path) -> NotebookNode:
     return notebook
 
 
+SET_UP = """\
+# @title Set-up: fetches and installs gi_lib where it is missing, as on Colab; elsewhere it does nothing
+import importlib.util
+
+if importlib.util.find_spec("gi_lib") is None:
+    import os
+    import subprocess
+    import sys
+
+    if not os.path.isdir("companion"):
+        print("gi_lib is not installed here: fetching its repository and what it needs (a few minutes).", flush=True)
+        _source = os.environ.get("GI_REPOSITORY", "{repository}")
+        subprocess.run(["git", "clone", "--quiet", "--depth", "1", _source, "companion"], check=True)
+    os.chdir("companion")
+    sys.path.insert(0, os.getcwd())
+    # What is there already and new enough, such as torch, is left as it is.
+    _install = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*_install, "--editable", ".", "myst-nb"], check=True)
+"""
+
+
+def pair_of(source: Path, repository: str) -> NotebookNode:
+    """The paired notebook of a text notebook: what `convert` makes of it, after a cell that sets up a bare machine.
+
+    Parameters
+    ----------
+    source : Path
+        MyST text notebook.
+    repository : str
+        Address that the cell clones, unless the variable ``GI_REPOSITORY`` names another.
+
+    Raises
+    ------
+    BookError
+        As `convert`.
+    """
+    notebook = convert(source)
+    set_up = new_code_cell(SET_UP.format(repository=repository).rstrip("\n"), id="set-up")
+    # Folded in Colab and in Jupyter. Pages of the book are executed without it.
+    set_up.metadata = nbformat.from_dict(
+        {"cellView": "form", "jupyter": {"source_hidden": True}, "tags": ["remove-cell"]}
+    )
+    notebook.cells.insert(0, set_up)
+    return notebook
+
+
 def sync_pairs(project: Project, check: bool = False) -> list[str]:
     """Write the paired ``notebooks/NAME.ipynb`` of every text notebook.
 
@@ -286,7 +332,10 @@ def sync_pairs(project: Project, check: bool = False) -> list[str]:
     changed = []
     sources = sorted(project.notebooks.glob("*.md"))
     for source in sources:
-        pair, text = source.with_suffix(".ipynb"), _dumps(convert(source))
+        pair, text = (
+            source.with_suffix(".ipynb"),
+            _dumps(pair_of(source, project.settings["repository"]["url"])),
+        )
         if not pair.exists() or pair.read_text(encoding="utf-8") != text:
             changed.append(pair.name)
             if not check:
