@@ -42,7 +42,7 @@ import yaml
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
-from gi_lib import __version__, citing, figures, onefile
+from gi_lib import __version__, citing, figures, links, onefile
 from gi_lib.datasets import registry
 from gi_lib.datasets.foreign import one_line
 from gi_lib.process import (
@@ -1024,7 +1024,8 @@ def render(project: Project) -> Path:
     Raises
     ------
     BookError
-        If Jupyter Book reports a warning or an error (its own report is printed).
+        If Jupyter Book reports a warning or an error (its own report is printed), or a link inside the book leads
+        nowhere.
     """
     work = project.build / "render"
     shutil.rmtree(work, ignore_errors=True)
@@ -1041,6 +1042,9 @@ def render(project: Project) -> Path:
     if run.returncode or not (rendered / "index.html").exists():
         print(_without_progress(run.stdout + run.stderr), file=sys.stderr, flush=True)
         raise BookError("Jupyter Book could not render the book without warnings; its report is above.")
+    if broken := links.broken(rendered):  # also links that a notebook has written itself
+        print("\n".join(broken), file=sys.stderr, flush=True)
+        raise BookError(f"{len(broken)} links lead to what is not in the book, the first on {broken[0]}.")
     (rendered / ".buildinfo").unlink(missing_ok=True)
     old = project.build / "html.old"
     shutil.rmtree(old, ignore_errors=True)
@@ -1087,6 +1091,33 @@ def print_book(project: Project) -> Path:
         raise BookError(str(error)) from None
     _say(f"The book in one file: {target.as_uri()}")
     return target
+
+
+def follow_links(project: Project) -> None:
+    """Ask every address outside the rendered book that its texts name, and print which do not answer well.
+
+    Raises
+    ------
+    BookError
+        If the book has not been rendered, an address is gone, or none could be reached.
+    """
+    if not (project.html / "index.html").is_file():
+        raise BookError(f"There is no rendered book in {project.html}; build it first: make book.")
+    named = links.leading_out(project.html)
+    said = links.answers(named)
+    if named and all(status is None for status in said.values()):
+        raise BookError(
+            f"None of the {len(named)} addresses outside the book could be reached; is there a network?"
+        )
+    lines = links.report(named, said)
+    for line in lines:
+        _say(line)
+    gone = sum(line.startswith("gone") for line in lines)
+    if gone:
+        raise BookError(
+            f"{gone} of the {len(named)} addresses outside the book are gone; they are listed above."
+        )
+    _say(f"{len(named) - len(lines)} of {len(named)} addresses outside the book answer; none is gone.")
 
 
 # --- 5. build -------------------------------------------------------------------------------------

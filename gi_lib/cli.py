@@ -439,6 +439,14 @@ def pdf(root: Root = None) -> None:
         builder.print_book(project)
 
 
+@book.command()
+def links(root: Root = None) -> None:
+    """Follow every link of the rendered book that leads out of it."""
+    end_with_graph()
+    with _open_book(root) as (builder, project):
+        builder.follow_links(project)
+
+
 # --- sweeps ---------------------------------------------------------------------------------------
 
 SweepFile = Annotated[Path, typer.Argument(metavar="FILE", help="Such as workflow/sweep.yaml.")]

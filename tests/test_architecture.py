@@ -25,6 +25,7 @@ FLOORS = {
     "notebook": 9,
     "citing": 9,
     "figures": 9,
+    "links": 9,
     "onefile": 9,
     "book": 10,
     "cli": 10,

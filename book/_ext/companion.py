@@ -151,13 +151,13 @@ def form_of(term: str) -> str:
     elif re.search(r"[^aeiou]y$", last):
         last = re.escape(last[:-1]) + "(?:y|ies)"
     elif re.search(r"(?:s|x|ch|sh)$", last):
-        last = re.escape(last) + "(?:es)?"
+        last = re.escape(last) + "(?:e?s)?"  # batches, and epochs
     else:
         last = re.escape(last) + "s?"
     form = r"[\s-]+".join([*map(re.escape, others), last])
-    form = form.replace("'", "['\u2019]").replace(
-        r"\-", "-?"
-    )  # the quotation mark may have been made a curly one
+    form = form.replace(r"\-", "-?").replace(
+        "'", "['\u2019]"
+    )  # the renderer makes the apostrophe a curly one
     if term[:2].islower():
         form = f"[{term[0]}{term[0].upper()}]{form[1:]}"
     return form
@@ -229,7 +229,15 @@ class LinkFirstUses(SphinxPostTransform):
             if self.names:
                 node.parent.replace(node, list(self.split(node)))
         elif type(node).__name__ not in NOT_PROSE and "cell" not in node.get("classes", []):
-            for child in list(node.children):
+            joined: list[nodes.Node] = []
+            for child in node.children:  # the end of a line is a node of its own
+                if isinstance(child, nodes.Text) and joined and isinstance(joined[-1], nodes.Text):
+                    joined[-1] = nodes.Text(joined[-1] + child)
+                else:
+                    joined.append(child)
+            node.children = []
+            node.extend(joined)
+            for child in joined:
                 self.link(child)
 
     def split(self, text: nodes.Text) -> Iterator[nodes.Node]:

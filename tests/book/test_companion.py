@@ -107,6 +107,7 @@ def test_buttons(companion: ModuleType, tmp_path: Path, page: str, before: str, 
         ("heritability", ["heritabilities", "Heritability"], ["heritabilitys"]),
         ("confusion matrix", ["confusion matrices", "confusion\nmatrix"], ["confusion"]),
         ("batch", ["batches"], ["batched"]),
+        ("epoch", ["epochs"], ["epochal"]),
         ("over-fitting", ["overfitting", "over-fitting", "Over-fitting"], ["overfit"]),
         ("early stopping", ["early-stopping"], ["stopping"]),
         ("Simpson's paradox", ["Simpson\u2019s paradox", "Simpson's paradoxes"], ["Simpson"]),
@@ -129,6 +130,9 @@ GLOSSARY = """\
 heritability
   A share. More on it.
 
+F1 score
+  A mean.
+
 genomic heritability
   The share that markers explain.
 
@@ -149,7 +153,8 @@ CHAPTER = """\
 |---|
 | heritability |
 
-The heritabilities of a bin and a seed; heritability again, {term}`here <bin>` and {term}`genomic heritability`.
+The heritabilities of a bin and a seed; heritability again, {term}`here <bin>`, an F1
+score and {term}`genomic heritability`.
 """
 
 
@@ -174,6 +179,7 @@ def test_the_first_use_of_a_term_in_prose_is_linked(tmp_path: Path) -> None:
         ("genomic-heritability", "Genomic heritability"),
         ("heritability", "heritabilities"),
         ("bin", "here"),
+        ("F1-score", "F1"),  # and the rest on the next line
         ("genomic-heritability", "genomic heritability"),
     ]
     meanings = {
@@ -184,6 +190,7 @@ def test_the_first_use_of_a_term_in_prose_is_linked(tmp_path: Path) -> None:
         "genomic-heritability": "The share that markers explain.",
         "heritability": "A share. More on it.",
         "bin": "A unit.",
+        "F1-score": "A mean.",
     }
     assert "#term-" not in (tmp_path / "out" / "index.pseudoxml").read_text()
 
