@@ -16,10 +16,11 @@ CHAPTERS = [
     for name in (chapter["file"] for chapter in part["chapters"])
     if name.startswith("notebooks/")
 ]
-GREEK = (
-    "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi pi rho sigma tau "
-    "upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega ell"
-).split()
+GREEK = re.compile(
+    r"\\(?:var)?(?:alpha|beta|gamma|delta|epsilon|zeta|eta|theta|iota|kappa|lambda|mu|nu|xi|pi|rho|sigma|tau|upsilon"
+    r"|phi|chi|psi|omega|Gamma|Delta|Theta|Lambda|Xi|Pi|Sigma|Upsilon|Phi|Psi|Omega)(?![A-Za-z])"
+)
+CALLIGRAPHIC = re.compile(r"\\mathcal\s*\{?(\w)\}?")
 
 
 class Row(NamedTuple):
@@ -47,16 +48,13 @@ NAMES = [row.symbol for row in ROWS if re.fullmatch(r"[A-Za-z]{2,}", row.symbol)
 def letters(tex: str) -> set[str]:
     """Letters of a formula that stand for something; no words, operators, differentials or lengths."""
     tex = re.sub(r"\\(?:text|operatorname\*?|mathrm|begin|end)\s*\{[^}]*\}", " ", tex)
-    tex = re.sub(
-        r"\\mathcal\s*\{?(\w)\}?", lambda m: f" {ord(m[1])} ", tex
-    )  # a letter of its own, as a number
-    found = {rf"\mathcal {chr(int(code))}" for code in re.findall(r" (\d\d) ", tex)}
-    tex = re.sub(r"(?<![A-Za-z\\])d(?=\s*\\?(?:alpha|h_g))", " ", tex)
+    tex = re.sub(r"(?<![A-Za-z\\])d(?=\s*\\alpha)", " ", tex)
+    found = {rf"\mathcal {letter}" for letter in CALLIGRAPHIC.findall(tex)} | set(GREEK.findall(tex))
+    tex = CALLIGRAPHIC.sub(" ", tex)
     for name in NAMES:
         if name in tex:
             found.add(name)
             tex = tex.replace(name, " ")
-    found |= {rf"\{name}" for name in re.findall(r"\\([A-Za-z]+)", tex) if name in GREEK}
     return found | set(re.findall(r"[A-Za-z]", re.sub(r"\\[A-Za-z]+", " ", tex)))
 
 
