@@ -309,6 +309,7 @@ def test_a_page_prints_in_the_light_without_the_frame_and_with_solutions(visit, 
     ):
         assert page.locator(hidden).evaluate_all("all => all.every(e => !e.checkVisibility())"), hidden
     text = "".join(sheet.extract_text() for sheet in PdfReader(tmp_path / "page.pdf").pages)
+    assert page.locator("h1").last.text_content().rstrip("#") in " ".join(text.split())
     solution = page.locator(".solution p:not(.admonition-title)").first.text_content().split()
     plain = [word for word in solution if word.isalpha()]
     assert sum(word in text for word in plain) > 0.9 * len(plain) > 0
