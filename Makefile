@@ -20,7 +20,7 @@ SETUP :=
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help book test slow bad-inputs browser bench handouts slides sync lint audit fuzz serve clean environment
+.PHONY: help book pdf links test slow bad-inputs browser spell bench handouts slides sync lint audit fuzz serve clean environment
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s%s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -28,6 +28,12 @@ help: ## list the targets
 
 book: $(SETUP) ## run what changed and render the book (SCALE=demo CORES=2)
 	@$(RUN) -m gi_lib.cli build --scale $(SCALE) $(if $(CORES),--cores $(CORES))
+
+pdf: $(SETUP) ## print the built book into one file, _build/companion.pdf (needs chromium)
+	@$(RUN) -m gi_lib.cli book pdf
+
+links: $(SETUP) ## follow every link of the built book that leads out of it
+	@$(RUN) -m gi_lib.cli book links
 
 test: $(SETUP) ## run the fast tests
 	@$(RUN) -m pytest $(PYTEST_ARGS)
@@ -40,6 +46,9 @@ bad-inputs: $(SETUP) ## print what is refused as input, and the sentence that sa
 
 browser: $(SETUP) ## check the built book in a real browser
 	@GI_REQUIRE_BROWSER=1 $(RUN) -m pytest tests/book/test_browser.py $(PYTEST_ARGS)
+
+spell: $(SETUP) ## look for misspelt words and American forms (tests/words.txt has the exceptions)
+	@$(RUN) tests/spelling.py
 
 bench: $(SETUP) ## time and compare encoder, sparse layer and training; needs 3 GB of disk (BENCH_ARGS="--variants 20000 --small 5000")
 	@$(RUN) benchmarks/encoding.py $(BENCH_ARGS)

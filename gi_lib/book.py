@@ -15,6 +15,7 @@ ends as if nothing had happened.
 """
 
 import ast
+import copy
 import hashlib
 import importlib
 import json
@@ -39,7 +40,9 @@ import nbformat
 import pandas as pd
 import yaml
 from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell
 
+from gi_lib import __version__, citing, figures, links, onefile
 from gi_lib.datasets import registry
 from gi_lib.datasets.foreign import one_line
 from gi_lib.process import (
@@ -74,6 +77,7 @@ STATUS_MARKER = "<!-- execution-status -->"
 LARGEST_RECORD = 200_000  # bytes of one recorded table: results are kept small and readable
 DATA_MARKER = "<!-- data-table -->"
 READING_MARKER = "<!-- reading-times -->"
+FIGURES_MARKER = "<!-- figure-index -->"
 WORDS_PER_MINUTE = 200  # of technical prose, read once; code, equations and figures take their own time
 
 
@@ -139,6 +143,17 @@ class Project:
     def staged(self) -> Path:
         """What Jupyter Book reads."""
         return self.build / "src"
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """What ``_config.yml`` says."""
+        return yaml.safe_load((self.root / "_config.yml").read_text(encoding="utf-8"))
+
+    @property
+    def files_url(self) -> str:
+        """Address under which the files of the repository are shown."""
+        repository = self.settings["repository"]
+        return f"{repository['url']}/blob/{repository['branch']}"
 
     def executed(self, page: str, scale: str) -> Path:
         """Executed notebook of a page."""
@@ -251,6 +266,52 @@ def convert(source: Path) -> NotebookNode:
     return notebook
 
 
+SET_UP = """\
+# @title Set-up: fetches and installs gi_lib where it is missing, as on Colab; elsewhere it does nothing
+import importlib.util
+
+if importlib.util.find_spec("gi_lib") is None:
+    import os
+    import subprocess
+    import sys
+
+    if not os.path.isdir("companion"):
+        print("gi_lib is not installed here: fetching its repository and what it needs (a few minutes).", flush=True)
+        _source = os.environ.get("GI_REPOSITORY", "{repository}")
+        subprocess.run(["git", "clone", "--quiet", "--depth", "1", _source, "companion"], check=True)
+    os.chdir("companion")
+    sys.path.insert(0, os.getcwd())
+    # What is there already and new enough, such as torch, is left as it is.
+    _install = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*_install, "--editable", ".", "myst-nb"], check=True)
+"""
+
+
+def pair_of(source: Path, repository: str) -> NotebookNode:
+    """The paired notebook of a text notebook: what `convert` makes of it, after a cell that sets up a bare machine.
+
+    Parameters
+    ----------
+    source : Path
+        MyST text notebook.
+    repository : str
+        Address that the cell clones, unless the variable ``GI_REPOSITORY`` names another.
+
+    Raises
+    ------
+    BookError
+        As `convert`.
+    """
+    notebook = convert(source)
+    set_up = new_code_cell(SET_UP.format(repository=repository).rstrip("\n"), id="set-up")
+    # Folded in Colab and in Jupyter. Pages of the book are executed without it.
+    set_up.metadata = nbformat.from_dict(
+        {"cellView": "form", "jupyter": {"source_hidden": True}, "tags": ["remove-cell"]}
+    )
+    notebook.cells.insert(0, set_up)
+    return notebook
+
+
 def sync_pairs(project: Project, check: bool = False) -> list[str]:
     """Write the paired ``notebooks/NAME.ipynb`` of every text notebook.
 
@@ -271,7 +332,10 @@ def sync_pairs(project: Project, check: bool = False) -> list[str]:
     changed = []
     sources = sorted(project.notebooks.glob("*.md"))
     for source in sources:
-        pair, text = source.with_suffix(".ipynb"), _dumps(convert(source))
+        pair, text = (
+            source.with_suffix(".ipynb"),
+            _dumps(pair_of(source, project.settings["repository"]["url"])),
+        )
         if not pair.exists() or pair.read_text(encoding="utf-8") != text:
             changed.append(pair.name)
             if not check:
@@ -724,7 +788,7 @@ def _stage(project: Project, scale: str) -> Path:
     with writing(staged):
         shutil.copytree(project.root / "book", staged, ignore=shutil.ignore_patterns("_ext", "__pycache__"))
         (staged / "notebooks").mkdir()
-    records, notebooks = [], {}
+    records, notebooks, drawn = [], {}, {}
     for page in project.pages.values():
         executed = project.executed(page.name, scale)
         if not executed.exists():
@@ -736,12 +800,23 @@ def _stage(project: Project, scale: str) -> Path:
             suffix_labels(notebook, page.suffix)
         if page.title:
             retitle(notebook, page.title)
-        write_notebook(staged / "notebooks" / f"{page.name}.ipynb", notebook)
         notebooks[page.name] = notebook
-        records.append(json.loads(project.record(page.name, scale).read_text(encoding="utf-8")))
+        record = json.loads(project.record(page.name, scale).read_text(encoding="utf-8"))
+        records.append(record)
+        published, drawn[page.name] = _published(project, page, notebook)
+        write_notebook(staged / "notebooks" / f"{page.name}.ipynb", published)
     sources = {f"notebooks/{page.name}": f"notebooks/{page.source}" for page in project.pages.values()}
     write_text(staged / "sources.json", json.dumps(sources, indent=1))
+    index = {
+        record["page"]: (
+            citing.title_of(notebooks[record["page"]]),
+            record["data_kind"],
+            drawn[record["page"]],
+        )
+        for record in records
+    }
     generated = {
+        "figures.md": (FIGURES_MARKER, figures.index(index, project.files_url)),
         "status.md": (STATUS_MARKER, status_table(records)),
         "data.md": (DATA_MARKER, data_table()),
         "course.md": (READING_MARKER, reading_table(notebooks)),
@@ -751,6 +826,25 @@ def _stage(project: Project, scale: str) -> Path:
         if prose.exists():
             write_text(prose, prose.read_text(encoding="utf-8").replace(marker, table))
     return staged
+
+
+def _published(
+    project: Project, page: Page, notebook: NotebookNode
+) -> tuple[NotebookNode, list[figures.Figure]]:
+    """A page as readers get it, each figure with a link to its code and a citation at its end; and its figures."""
+    published = copy.deepcopy(notebook)
+    try:
+        drawn = figures.figures_of(published, project.notebooks / page.source, project.root, page.suffix)
+    except figures.FigureError as error:
+        raise BookError(f"Page {page.name}: {error}") from None
+    figures.add_links(drawn, project.files_url)
+    settings = project.settings
+    book = citing.Book(
+        settings["title"], settings["author"], settings["copyright"], settings["html"]["baseurl"]
+    )
+    citation = citing.chapter_citation(page.name, notebook, book, project.root / "book" / "references.bib")
+    published.cells.append(new_markdown_cell(citation, id="cite-this-chapter"))
+    return published, drawn
 
 
 def check_contents(project: Project) -> None:
@@ -930,7 +1024,8 @@ def render(project: Project) -> Path:
     Raises
     ------
     BookError
-        If Jupyter Book reports a warning or an error (its own report is printed).
+        If Jupyter Book reports a warning or an error (its own report is printed), or a link inside the book leads
+        nowhere.
     """
     work = project.build / "render"
     shutil.rmtree(work, ignore_errors=True)
@@ -947,6 +1042,9 @@ def render(project: Project) -> Path:
     if run.returncode or not (rendered / "index.html").exists():
         print(_without_progress(run.stdout + run.stderr), file=sys.stderr, flush=True)
         raise BookError("Jupyter Book could not render the book without warnings; its report is above.")
+    if broken := links.broken(rendered):  # also links that a notebook has written itself
+        print("\n".join(broken), file=sys.stderr, flush=True)
+        raise BookError(f"{len(broken)} links lead to what is not in the book, the first on {broken[0]}.")
     (rendered / ".buildinfo").unlink(missing_ok=True)
     old = project.build / "html.old"
     shutil.rmtree(old, ignore_errors=True)
@@ -957,6 +1055,69 @@ def render(project: Project) -> Path:
     shutil.rmtree(work, ignore_errors=True)
     _say("book: rendered")
     return project.html
+
+
+def print_book(project: Project) -> Path:
+    """Put the rendered book into one page, and that page into one PDF.
+
+    Parameters
+    ----------
+    project : Project
+        The book; `render` must have run, and Chromium must be installed.
+
+    Returns
+    -------
+    Path
+        ``_build/companion.pdf``. The page that it was printed from stays beside it, as ``companion.html``.
+
+    Raises
+    ------
+    BookError
+        If a page has not been rendered, or there is no browser to print with.
+    """
+    contents = yaml.safe_load((project.root / "book" / "_toc.yml").read_text(encoding="utf-8"))
+    parts = [("", [contents["root"], *_toc_files({"chapters": contents.get("chapters", [])})])]
+    parts += [(part.get("caption", ""), list(_toc_files(part))) for part in contents.get("parts", [])]
+    page, target = project.build / "companion.html", project.build / "companion.pdf"
+    partial = project.build / ".companion.partial.pdf"
+    try:
+        text = onefile.in_one_page(project.html, parts, project.settings["title"], f"Version {__version__}")
+        with _or_elsewhere():
+            write_text(page, text)
+            _say("book: printing; this takes a few minutes")
+            onefile.print_pdf(page, partial)
+            os.replace(partial, target)
+    except onefile.OneFileError as error:
+        raise BookError(str(error)) from None
+    _say(f"The book in one file: {target.as_uri()}")
+    return target
+
+
+def follow_links(project: Project) -> None:
+    """Ask every address outside the rendered book that its texts name, and print which do not answer well.
+
+    Raises
+    ------
+    BookError
+        If the book has not been rendered, an address is gone, or none could be reached.
+    """
+    if not (project.html / "index.html").is_file():
+        raise BookError(f"There is no rendered book in {project.html}; build it first: make book.")
+    named = links.leading_out(project.html)
+    said = links.answers(named)
+    if named and all(status is None for status in said.values()):
+        raise BookError(
+            f"None of the {len(named)} addresses outside the book could be reached; is there a network?"
+        )
+    lines = links.report(named, said)
+    for line in lines:
+        _say(line)
+    gone = sum(line.startswith("gone") for line in lines)
+    if gone:
+        raise BookError(
+            f"{gone} of the {len(named)} addresses outside the book are gone; they are listed above."
+        )
+    _say(f"{len(named) - len(lines)} of {len(named)} addresses outside the book answer; none is gone.")
 
 
 # --- 5. build -------------------------------------------------------------------------------------

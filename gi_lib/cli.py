@@ -478,6 +478,22 @@ def render(root: Root = None) -> None:
         builder.render(project)
 
 
+@book.command()
+def pdf(root: Root = None) -> None:
+    """Print the rendered book into one file, _build/companion.pdf; needs Chromium."""
+    end_with_graph()
+    with _open_book(root) as (builder, project):
+        builder.print_book(project)
+
+
+@book.command()
+def links(root: Root = None) -> None:
+    """Follow every link of the rendered book that leads out of it."""
+    end_with_graph()
+    with _open_book(root) as (builder, project):
+        builder.follow_links(project)
+
+
 # --- sweeps ---------------------------------------------------------------------------------------
 
 SweepFile = Annotated[Path, typer.Argument(metavar="FILE", help="Such as workflow/sweep.yaml.")]

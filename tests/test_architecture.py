@@ -24,11 +24,15 @@ FLOORS = {
     "sweep": 9,
     "notebook": 9,
     "exercises": 9,
-    "book": 9,
-    "plain": 10,
-    "handouts": 11,
-    "slides": 11,
-    "cli": 12,
+    "citing": 9,
+    "figures": 9,
+    "links": 9,
+    "onefile": 9,
+    "book": 10,
+    "plain": 11,
+    "handouts": 12,
+    "slides": 12,
+    "cli": 13,
 }
 COMMAND_LINE = "cli"  # may call the other modules of the top floor
 

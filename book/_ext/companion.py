@@ -1,8 +1,8 @@
 """Local Sphinx extension of the book.
 
-It does four things that Jupyter Book leaves open: author-year labels in the bibliography, MathJax from the
+It does five things that Jupyter Book leaves open: author-year labels in the bibliography, MathJax from the
 book itself instead of a server, edit and launch buttons that lead to the text source and to the paired
-notebook, and repairs to the accessibility of the theme's HTML.
+notebook, links from the first use of a word to the glossary, and repairs to the accessibility of the theme's HTML.
 """
 
 import importlib.util
@@ -12,12 +12,15 @@ import shutil
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from docutils import nodes
 from pybtex.plugin import register_plugin
 from pybtex.style.formatting.unsrt import Style as UnsrtStyle
 from pybtex.style.labels import BaseLabelStyle
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.transforms.post_transforms import SphinxPostTransform
 
 # --- bibliography ---------------------------------------------------------------------------------
 
@@ -107,6 +110,151 @@ def point_buttons(app: Sphinx, pagename: str, templatename: str, context: dict, 
                 )
 
 
+# --- glossary -------------------------------------------------------------------------------------
+
+# Where a word is no part of running text, or is a link already. Code cells are containers of their own.
+NOT_PROSE = {
+    "caption",
+    "citation",
+    "CellInputNode",
+    "CellNode",
+    "CellOutputNode",
+    "dropdown_title",
+    "figure",
+    "footnote",
+    "literal",
+    "literal_block",
+    "math",
+    "math_block",
+    "raw",
+    "rubric",
+    "table",
+    "term",
+    "title",
+    "topic",
+}
+
+
+class Term(NamedTuple):
+    """One word of the glossary: where it stands, and the first paragraph of what is said of it."""
+
+    page: str
+    label: str
+    meaning: str
+
+
+def form_of(term: str) -> str:
+    """Regular expression of a term in running text: at the start of a sentence, in the plural, across a line's end."""
+    *others, last = re.split(r"[ ]", term)
+    if last.endswith("ix"):
+        last = re.escape(last[:-1]) + "(?:x|xes|ces)"
+    elif re.search(r"[^aeiou]y$", last):
+        last = re.escape(last[:-1]) + "(?:y|ies)"
+    elif re.search(r"(?:s|x|ch|sh)$", last):
+        last = re.escape(last) + "(?:e?s)?"  # batches, and epochs
+    else:
+        last = re.escape(last) + "s?"
+    form = r"[\s-]+".join([*map(re.escape, others), last])
+    form = form.replace(r"\-", "-?").replace(
+        "'", "['\u2019]"
+    )  # the renderer makes the apostrophe a curly one
+    if term[:2].islower():
+        form = f"[{term[0]}{term[0].upper()}]{form[1:]}"
+    return form
+
+
+def pattern_of(terms: list[str]) -> re.Pattern[str]:
+    """One pattern for all terms; of two that begin at one place the longer one is found."""
+    groups = [f"(?P<t{i}>{form_of(term)})" for i, term in enumerate(terms)]
+    groups.sort(key=len, reverse=True)
+    return re.compile(rf"(?<![\w-])(?:{'|'.join(groups)})(?![\w-])")
+
+
+def glossary_of(env: BuildEnvironment) -> dict[str, Term]:
+    """All terms of the glossary by their names."""
+    meanings = {}
+    terms = {name: place for (kind, name), place in env.get_domain("std").objects.items() if kind == "term"}
+    for page in {page for page, _ in terms.values()}:
+        for item in env.get_doctree(page).findall(nodes.definition_list_item):
+            definition = next(iter(item.findall(nodes.definition)), None)
+            for term in item.findall(nodes.term):
+                first = definition.children[0].astext() if definition and definition.children else ""
+                meanings |= dict.fromkeys(term["ids"], " ".join(first.split()))
+    return {name: Term(page, label, meanings.get(label, "")) for name, (page, label) in terms.items()}
+
+
+class LinkFirstUses(SphinxPostTransform):
+    """Link the first use of each term of the glossary in the prose of a chapter; say on every link what the term means.
+
+    A term with a remark in brackets has a homonym, and one in the setting ``glossary_by_hand`` is an everyday word as
+    well: these are linked where the text itself says so.
+    """
+
+    default_priority = 300  # references are resolved by then
+
+    def run(self, **kwargs: Any) -> None:
+        """Work on one page; pages that are no chapters keep the links that they have."""
+        if not self.env.docname.startswith("notebooks/"):
+            return
+        if not hasattr(self.app, "companion_glossary"):
+            self.app.companion_glossary = glossary_of(self.env)
+        self.terms: dict[str, Term] = self.app.companion_glossary
+        by_hand = set(self.config.glossary_by_hand)
+        self.names = [name for name in self.terms if "(" not in name and name not in by_hand]
+        if not self.terms:
+            return
+        self.pattern = pattern_of(self.names)
+        self.by_label = {term.label: name for name, term in self.terms.items()}
+        self.seen: set[str] = set()
+        self.link(self.document)
+        for reference in self.document.findall(nodes.reference):
+            if name := self.linked(reference):
+                reference["reftitle"] = self.terms[name].meaning
+
+    def linked(self, reference: nodes.reference) -> str | None:
+        """Term that a reference leads to, if it does."""
+        name = self.by_label.get(reference.get("refuri", "").partition("#")[2])
+        return name if name and reference["refuri"].startswith(self.address(self.terms[name])) else None
+
+    def address(self, term: Term) -> str:
+        """Address of a term, seen from this page."""
+        uri = self.app.builder.get_relative_uri(self.env.docname, term.page)
+        return f"{uri}#{term.label}"
+
+    def link(self, node: nodes.Node) -> None:
+        """Go through a part of the page in the order of reading."""
+        if isinstance(node, nodes.reference):
+            self.seen.add(self.linked(node) or "")
+        elif isinstance(node, nodes.Text):
+            if self.names:
+                node.parent.replace(node, list(self.split(node)))
+        elif type(node).__name__ not in NOT_PROSE and "cell" not in node.get("classes", []):
+            joined: list[nodes.Node] = []
+            for child in node.children:  # the end of a line is a node of its own
+                if isinstance(child, nodes.Text) and joined and isinstance(joined[-1], nodes.Text):
+                    joined[-1] = nodes.Text(joined[-1] + child)
+                else:
+                    joined.append(child)
+            node.children = []
+            node.extend(joined)
+            for child in joined:
+                self.link(child)
+
+    def split(self, text: nodes.Text) -> Iterator[nodes.Node]:
+        """Some text, with links in place of the terms that occur in it for the first time."""
+        start = 0
+        for found in self.pattern.finditer(text):
+            name = self.names[int(found.lastgroup[1:])]
+            if name in self.seen:
+                continue
+            self.seen.add(name)
+            yield nodes.Text(text[start : found.start()])
+            shown = nodes.inline(found[0], found[0], classes=["xref", "std", "std-term"])
+            yield nodes.reference("", "", shown, internal=True, refuri=self.address(self.terms[name]))
+            start = found.end()
+        yield nodes.Text(text[start:])
+
+
 # --- accessibility --------------------------------------------------------------------------------
 
 Replacement = str | Callable[[re.Match[str]], str]
@@ -165,6 +313,8 @@ def repair_pages(app: Sphinx, exception: Exception | None) -> None:
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension."""
     app.config.mathjax_path = "mathjax/tex-chtml.js"
+    app.add_config_value("glossary_by_hand", [], "env", [list])
+    app.add_post_transform(LinkFirstUses)
     app.connect("html-page-context", point_buttons, priority=990)
     app.connect("build-finished", copy_mathjax)
     app.connect("build-finished", repair_pages)

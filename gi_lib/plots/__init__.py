@@ -10,11 +10,23 @@ from gi_lib.plots.accessions import (
 from gi_lib.plots.diagrams import galiana_diagram, line_to_cell
 from gi_lib.plots.ionome import MODEL_STYLES, best_predicted, performance_by_parameters, radar
 from gi_lib.plots.scores import confusion, correlation_plot, observed_and_predicted
-from gi_lib.plots.style import COUNTRY_COLOURS, INK, OTHER_COUNTRIES, SCORE_COLOURS, use_style
+from gi_lib.plots.style import (
+    BROWN,
+    COUNTRY_COLOURS,
+    INK,
+    INK_LIGHT,
+    INK_MID,
+    OTHER_COUNTRIES,
+    SCORE_COLOURS,
+    use_style,
+)
 
 __all__ = [
+    "BROWN",
     "COUNTRY_COLOURS",
     "INK",
+    "INK_LIGHT",
+    "INK_MID",
     "MODEL_STYLES",
     "OTHER_COUNTRIES",
     "SCORE_COLOURS",

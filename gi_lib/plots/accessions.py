@@ -10,7 +10,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gi_lib.plots.style import country_groups
+from gi_lib.plots.style import GREY_PALE, country_groups
 
 
 def scatter_by_country(x: np.ndarray, y: np.ndarray, country: np.ndarray, ax: Axes, **options) -> Axes:
@@ -66,7 +66,7 @@ def gene_histogram(counts: np.ndarray, variant_types: Sequence[str], genes: Sequ
     top = max(1, int(counts.max()))
     sns.heatmap(
         table, mask=table == 0, annot=table.size <= 200, fmt="d", cmap="Greens", vmin=0, vmax=top, linewidths=0.5,
-        linecolor="#eeeeee", cbar=table.size > 200, cbar_kws={"label": "variants"}, ax=ax,
+        linecolor=GREY_PALE, cbar=table.size > 200, cbar_kws={"label": "variants"}, ax=ax,
     )  # fmt: skip
     ax.tick_params(axis="y", rotation=0)
     ax.set_xticks(np.arange(len(variant_types)) + 0.5, variant_types, rotation=45, ha="right")

@@ -9,7 +9,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from gi_lib.datasets.pathways import Edges
-from gi_lib.plots.style import INK
+from gi_lib.plots.style import GREY_DARK, INK, INK_PALE
 
 
 def responses(
@@ -31,7 +31,7 @@ def responses(
         at = np.linspace(additive[:, signal].min(), additive[:, signal].max(), 100)
         values = np.tile(additive.mean(axis=0), (len(at), 1))
         values[:, signal] = at
-        ax.axvspan(*np.quantile(additive[:, signal], [0.25, 0.75]), color="#e5efe9")
+        ax.axvspan(*np.quantile(additive[:, signal], [0.25, 0.75]), color=INK_PALE)
         ax.plot(at, curves(values), color=INK)
         ax.set(title=name, xlabel="additive value")
     axes[0].set_ylabel("days to outgrowth")
@@ -96,7 +96,7 @@ def sensitivity_bars(table: pd.DataFrame, names: Sequence[str]) -> Figure:
     fig, ax = plt.subplots(figsize=(7, 3.4))
     width = 0.8 / len(methods)
     for number, (method, colour) in enumerate(
-        zip(methods, ["#333333", *sns.color_palette("colorblind")], strict=False)
+        zip(methods, [GREY_DARK, *sns.color_palette("colorblind")], strict=False)
     ):
         mine = table[table["method"] == method].set_index("entity").reindex(names)
         x = np.arange(len(names)) + (number - (len(methods) - 1) / 2) * width

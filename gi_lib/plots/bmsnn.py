@@ -9,9 +9,9 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from gi_lib.datasets.pathways import Edges
-from gi_lib.plots.style import INK
+from gi_lib.plots.style import BLUE, GOLD, GREY, INK
 
-METHOD_COLOURS = ("#1b5e3b", "#b3b3b3", "#3b6fb6", "#d08c2f")
+METHOD_COLOURS = (INK, GREY, BLUE, GOLD)
 
 
 def wiring(panels: dict[str, Edges]) -> Figure:

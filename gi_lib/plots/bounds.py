@@ -15,9 +15,9 @@ from numpy.typing import ArrayLike
 from gi_lib.evaluation.correlation import MEAN_OVER_TRAITS, POOLED, WITHIN
 from gi_lib.evaluation.upper_bound import EXPERIMENT, PEARSON, TRUTH
 from gi_lib.plots.ionome import MODEL_STYLES
-from gi_lib.plots.style import INK, SCORE_COLOURS
+from gi_lib.plots.style import BROWN, INK, SCORE_COLOURS
 
-AGAINST_STYLES = {TRUTH: (INK, "-"), EXPERIMENT: ("#b3591b", "--")}
+AGAINST_STYLES = {TRUTH: (INK, "-"), EXPERIMENT: (BROWN, "--")}
 """Colour and line of the two bounds of Benevenuta & Fariselli 2019."""
 _MARKERS = "osD^vP*X"
 

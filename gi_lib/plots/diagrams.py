@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from gi_lib.plots.accessions import gene_histogram
-from gi_lib.plots.style import INK
+from gi_lib.plots.style import GREY_DARK, GREY_MID, GREY_PALE, INK, INK_FAINT, INK_LIGHT, INK_PALE
 
 
 def galiana_diagram(
@@ -32,14 +32,14 @@ def galiana_diagram(
     width, gap = 1.8, 0.25
     for i, (name, layers, remark) in enumerate(boxes):
         left = i * (width + gap)
-        shade = "#e3efe7" if name in parameters else "#f4f4f4"
+        shade = INK_PALE if name in parameters else GREY_PALE
         ax.add_patch(
             FancyBboxPatch((left, 0.5), width, 1.5, boxstyle="round,pad=0.03", facecolor=shade, edgecolor=INK)
         )
-        ax.text(left + width / 2, 1.25, layers, ha="center", va="center", fontsize=8.5)
-        ax.text(left + width / 2, 2.15, name, ha="center", va="bottom", fontsize=11, fontweight="bold")
+        ax.text(left + width / 2, 1.25, layers, ha="center", va="center", fontsize=8)
+        ax.text(left + width / 2, 2.15, name, ha="center", va="bottom", fontsize=10, fontweight="bold")
         count = f"{parameters[name]:,} parameters" if name in parameters else remark
-        ax.text(left + width / 2, 0.33, count, ha="center", va="top", fontsize=8.5, color=INK)
+        ax.text(left + width / 2, 0.33, count, ha="center", va="top", fontsize=8, color=INK)
         if i:
             arrow = FancyArrowPatch(
                 (left - gap + 0.05, 1.25), (left - 0.05, 1.25), arrowstyle="-|>", mutation_scale=14
@@ -91,22 +91,22 @@ def line_to_cell(
     accession, kind = counted
     for i, ((head, text), left, right) in enumerate(zip(cells, edges[:-1], edges[1:], strict=True)):
         is_call = i >= len(site)
-        shade = "#cfe6d8" if i == len(site) + accession else "#f1f6f3" if is_call else "#f4f4f4"
+        shade = INK_PALE if i == len(site) + accession else INK_FAINT if is_call else GREY_PALE
         line.add_patch(plt.Rectangle((left, 0.1), right - left, 0.5, facecolor=shade, edgecolor="white"))
         middle = (left + right) / 2
-        line.text(middle, 0.78, head, ha="center", va="center", fontsize=8, color="#555555")
+        line.text(middle, 0.78, head, ha="center", va="center", fontsize=8, color=GREY_DARK)
         line.text(middle, 0.35, text, ha="center", va="center", fontsize=8, family="monospace")
     line.set(xlim=(0, 1), ylim=(0, 1), title="1. one line of the file")
 
     start, end, position = gene["start"].min(), gene["end"].max(), int(site["POS"])
-    track.axhline(0, color="#999999", linewidth=1)
+    track.axhline(0, color=GREY_MID, linewidth=1)
     for part in gene.itertuples():
         height = GENE_PART_HEIGHTS.get(part.region)
         if height:
             box = (part.start, -height / 2), part.end - part.start + 1, height
-            track.add_patch(plt.Rectangle(*box, facecolor="#8fbfa3", edgecolor=INK, linewidth=0.6))
+            track.add_patch(plt.Rectangle(*box, facecolor=INK_LIGHT, edgecolor=INK, linewidth=0.6))
     near = positions[(positions >= start) & (positions <= end)]
-    track.plot(near, np.full(len(near), 0.3), "|", color="#555555", markersize=7)
+    track.plot(near, np.full(len(near), 0.3), "|", color=GREY_DARK, markersize=7)
     track.annotate(
         variant_types[kind], (position, 0.2), (position, 0.75), ha="center", fontsize=9, fontweight="bold",
         arrowprops={"arrowstyle": "-|>", "color": "black"},

@@ -8,12 +8,12 @@ import pandas as pd
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
-from gi_lib.plots.style import INK
+from gi_lib.plots.style import BROWN, GOLD, INK, INK_FAINT, INK_LIGHT
 
-CALLS = {-1: ("missing", "#d9a441"), 0: ("as the reference", "#eef3f0"), 1: ("alternative", INK)}
+CALLS = {-1: ("missing", GOLD), 0: ("as the reference", INK_FAINT), 1: ("alternative", INK)}
 """Meaning and colour of a call of an inbred plant."""
-_CHROMOSOME_COLOURS = ("#2f6f4f", "#8fbfa3")
-_CAUSE = "#c4501b"
+_CHROMOSOME_COLOURS = (INK, INK_LIGHT)
+_CAUSE = BROWN
 
 
 def genome_and_calls(
@@ -41,7 +41,7 @@ def genome_and_calls(
         exons = regions[(regions["gene"] == row) & regions["region"].isin(["exonic", "ncRNA exonic"])]
         for part in exons.itertuples():
             box = (part.start, -0.17), part.end - part.start + 1, 0.34
-            track.add_patch(plt.Rectangle(*box, facecolor="#8fbfa3", edgecolor=INK, linewidth=0.6))
+            track.add_patch(plt.Rectangle(*box, facecolor=INK_LIGHT, edgecolor=INK, linewidth=0.6))
         arrow = f"{gene['name']} →" if gene["strand"] == "+" else f"← {gene['name']}"
         height = 0.32 if number % 2 else 0.62  # neighbours would write over each other
         track.text((gene["start"] + gene["end"]) / 2, height, arrow, ha="center", fontsize=8)

@@ -8,7 +8,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from gi_lib.plots.style import COUNTRY_COLOURS, OTHER_COUNTRIES
+from gi_lib.plots.style import BLUE, COUNTRY_COLOURS, OTHER_COUNTRIES
 
 _PALETTE = sns.color_palette("colorblind", 10)
 MODEL_STYLES = {
@@ -29,7 +29,7 @@ MODEL_STYLES = {
     "GBLUP with GPS": (_PALETTE[0], ":"),
 }
 """Colour and line of each model of `gi_lib.lineup`, the same in every figure of the book."""
-BOUND_STYLE = {"color": "#3b6fb6", "linestyle": (0, (4, 2)), "linewidth": 1.4}
+BOUND_STYLE = {"color": BLUE, "linestyle": (0, (4, 2)), "linewidth": 1.4}
 
 
 def radar(

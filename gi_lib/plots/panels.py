@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullFormatter
 
-from gi_lib.plots.style import SCORE_COLOURS
+from gi_lib.plots.style import BLUE, BROWN, GREY, GREY_DARK, GREY_MID, INK, SCORE_COLOURS
 
 
 def model_dots(
@@ -85,7 +85,7 @@ def traits_in_order(scores: pd.DataFrame, order: Sequence[str]) -> Figure:
     first = scores[scores["model"] == order[0]].set_index("trait")["estimate"]
     traits = first.sort_values(ascending=False).index
     fig, ax = plt.subplots(figsize=(7, 0.24 * len(traits) + 1.2))
-    colours = ["#1b9e77", "#7570b3", "#d95f02", "#666666"]
+    colours = [INK, BLUE, BROWN, GREY_DARK]
     offsets = (np.arange(len(order)) - (len(order) - 1) / 2) * 0.22
     for model, colour, offset in zip(order, colours, offsets, strict=False):
         table = scores[scores["model"] == model].set_index("trait").reindex(traits)
@@ -109,8 +109,8 @@ def trait_by_population(values: np.ndarray, population: np.ndarray, ax: Axes, la
     names = sorted(set(population), key=lambda name: np.nanmean(values[population == name]))
     for row, name in enumerate(names):
         mine = values[population == name]
-        ax.plot(mine, row + random.uniform(-0.25, 0.25, len(mine)), ".", color="#7f7f7f", markersize=4)
-        ax.plot([np.nanmean(mine)] * 2, [row - 0.35, row + 0.35], color="#d95f02", linewidth=2.5)
+        ax.plot(mine, row + random.uniform(-0.25, 0.25, len(mine)), ".", color=GREY_MID, markersize=4)
+        ax.plot([np.nanmean(mine)] * 2, [row - 0.35, row + 0.35], color=BROWN, linewidth=2.5)
     ax.set(yticks=range(len(names)), yticklabels=names, xlabel=label)
     return ax
 
@@ -186,9 +186,9 @@ def penalty_curves(penalties: np.ndarray, scores: np.ndarray, chosen: np.ndarray
         Place of the penalty that a division chose.
     """
     fig, ax = plt.subplots(figsize=(7, 3.6))
-    ax.plot(penalties, scores.T, "-", color="#b3b3b3", linewidth=0.9)
+    ax.plot(penalties, scores.T, "-", color=GREY, linewidth=0.9)
     divisions = np.arange(len(scores))
-    ax.plot(penalties[chosen], scores[divisions, chosen], "o", color="#d95f02", markersize=5)
+    ax.plot(penalties[chosen], scores[divisions, chosen], "o", color=BROWN, markersize=5)
     ax.plot(penalties, scores.mean(axis=0), color=SCORE_COLOURS["within country"], linewidth=2.5)
     ax.set(xlabel="λ", ylabel="Pearson correlation")
     return fig

@@ -22,15 +22,15 @@ from gi_lib.evaluation.paradox import (
 )
 from gi_lib.plots.accessions import scatter_by_country
 from gi_lib.plots.ionome import MODEL_STYLES
-from gi_lib.plots.style import SCORE_COLOURS, country_groups
+from gi_lib.plots.style import BROWN, GOLD, GREY_LIGHT, RED, SCORE_COLOURS, country_groups
 
-CONTRIBUTION_COLOURS = {FROM_BETWEEN: "#d9a441", FROM_INSIDE: SCORE_COLOURS[WITHIN]}
+CONTRIBUTION_COLOURS = {FROM_BETWEEN: GOLD, FROM_INSIDE: SCORE_COLOURS[WITHIN]}
 PARADOX_COLOURS = {
-    REVERSAL: "#a3281c",
-    VANISHES: "#e08a5b",
-    SHRINKS: "#d9c27a",
+    REVERSAL: RED,
+    VANISHES: BROWN,
+    SHRINKS: GOLD,
     HOLDS: SCORE_COLOURS[WITHIN],
-    UNDECIDED: "#d9d9d9",
+    UNDECIDED: GREY_LIGHT,
 }
 
 
@@ -188,7 +188,7 @@ def paradox_counts(classified: pd.DataFrame, order: Sequence[str]) -> Figure:
         for y, (value, left) in enumerate(zip(values, start, strict=True)):
             if value:
                 ink = "white" if name in (REVERSAL, HOLDS) else "black"
-                ax.text(left + value / 2, y, str(value), ha="center", va="center", fontsize=7.5, color=ink)
+                ax.text(left + value / 2, y, str(value), ha="center", va="center", fontsize=7, color=ink)
         start = start + values
     ax.set(xlabel="traits")
     ax.invert_yaxis()
@@ -230,7 +230,7 @@ def dial(table: pd.DataFrame, scores: Sequence[str], limits: pd.DataFrame | None
                 ax.plot(x, values["estimate"], line, marker="o", markersize=4, color=colour, label=model)
             if limits is not None and score == POOLED:
                 of_panel = limits[limits["panel"] == panel].set_index("setting")["limit"].reindex(settings)
-                ax.plot(x, of_panel, ":", color="#a3281c", label="country means alone, at best")
+                ax.plot(x, of_panel, ":", color=RED, label="country means alone, at best")
             ax.axhline(0, color="black", linewidth=0.8)
         row[0].set_ylabel(score)
     for ax, panel in zip(axes[0], panels, strict=True):

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from gi_lib.plots.ionome import MODEL_STYLES
-from gi_lib.plots.style import INK
+from gi_lib.plots.style import INK, RED
 
-CAUSAL_COLOUR = "#c44e52"
+CAUSAL_COLOUR = RED
 GENE_COLOURS = ("0.45", "0.72")  # of the chromosomes in turn
 
 

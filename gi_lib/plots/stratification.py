@@ -9,13 +9,13 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from gi_lib.plots.accessions import MAP_WINDOWS
-from gi_lib.plots.style import COUNTRY_COLOURS, INK, OTHER_COUNTRIES
+from gi_lib.plots.style import BLUE, BLUE_LIGHT, COUNTRY_COLOURS, GOLD, INK, OTHER_COUNTRIES, RED
 
 SPLIT_STYLES = {
-    "random": ("#3b6fb6", "o"),
-    "random, same sizes": ("#8fb3dd", "D"),
-    "by region": ("#d99a1c", "s"),
-    "by country": ("#b3331d", "^"),
+    "random": (BLUE, "o"),
+    "random, same sizes": (BLUE_LIGHT, "D"),
+    "by region": (GOLD, "s"),
+    "by country": (RED, "^"),
 }
 """Colour and marker of each split, the same in every figure."""
 

@@ -10,8 +10,20 @@ from gi_lib.evaluation.correlation import POOLED, WITHIN
 COUNTRY_COLOURS = dict(zip(LARGE_COUNTRIES, sns.color_palette("colorblind", 7), strict=True))
 """The seven large countries, in colours that colour-blind readers can tell apart."""
 OTHER_COUNTRIES = (0.72, 0.72, 0.72)
-SCORE_COLOURS = {POOLED: "#b3b3b3", WITHIN: "#1b5e3b"}
-INK = "#1b5e3b"
+
+# Every other colour of a figure is one of these, so that a colour means the same wherever it can: green is what a
+# figure is about, brown what it is held against, red what is wrong or causal, grey the rest.
+INK, INK_MID, INK_LIGHT, INK_PALE, INK_FAINT = "#1b5e3b", "#4f9470", "#8fbfa3", "#d9eae0", "#f1f6f3"
+BROWN, BROWN_PALE = "#b3591b", "#fdebd3"
+RED = "#a3281c"
+BLUE, BLUE_LIGHT = "#3b6fb6", "#8fb3dd"
+GOLD = "#d9a441"
+GREY_DARK, GREY_MID, GREY, GREY_LIGHT, GREY_PALE = "#555555", "#7f7f7f", "#b3b3b3", "#d9d9d9", "#f2f2f2"
+
+SCORE_COLOURS = {POOLED: GREY, WITHIN: INK}
+
+FONT_SIZES = (6, 7, 8, 9, 10)
+"""Points of what is written smaller than the labels of the axes: from dense ticks up to the titles of panels."""
 
 
 def use_style() -> None:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Patch
 
 from gi_lib.plots.ionome import MODEL_STYLES
-from gi_lib.plots.style import INK
+from gi_lib.plots.style import BROWN_PALE, GREY, INK, INK_PALE
 
 JOINT = "joint"
 TRANSFER_STYLES = {**MODEL_STYLES, JOINT: (sns.color_palette("colorblind")[6], "-.")}
@@ -20,12 +20,12 @@ TRANSFER_STYLES = {**MODEL_STYLES, JOINT: (sns.color_palette("colorblind")[6], "
 
 STATES = {
     # state of a part: face, hatch
-    "trained on T1": ("#fdebd3", ""),
-    "trained on T1, then on T2": ("#e3efe7", "//"),
-    "trained on T1, then frozen": ("#fdebd3", "xx"),
-    "trained on T2 only": ("#e3efe7", ""),
+    "trained on T1": (BROWN_PALE, ""),
+    "trained on T1, then on T2": (INK_PALE, "//"),
+    "trained on T1, then frozen": (BROWN_PALE, "xx"),
+    "trained on T2 only": (INK_PALE, ""),
 }
-INTERVAL_COLOURS = {"accessions": "#b3b3b3", "folds and trainings": INK}
+INTERVAL_COLOURS = {"accessions": GREY, "folds and trainings": INK}
 """What an interval lets vary."""
 SHUFFLED_AT = -0.25
 """Where on the axis of relatedness the control with shuffled labels of T1 stands."""
@@ -96,7 +96,7 @@ def transfer_diagram(
         Patch(facecolor=face, hatch=hatch, edgecolor=INK, label=name)
         for name, (face, hatch) in STATES.items()
     ]
-    ax.legend(handles=keys, loc="upper center", bbox_to_anchor=(0.45, 0.02), ncol=2, fontsize=8.5)
+    ax.legend(handles=keys, loc="upper center", bbox_to_anchor=(0.45, 0.02), ncol=2, fontsize=8)
     ax.set(xlim=(-1.5, 4 * (width + gap) - gap + 0.1), ylim=(-2 * step - 1.0, 0.95))
     ax.axis("off")
     return fig
@@ -106,7 +106,7 @@ def _draw_box(ax: Axes, box: _Box, left: float, middle: float, width: float) -> 
     face, hatch = STATES[box.state]
     shape = FancyBboxPatch(
         (left, middle - 0.4), width, 0.8, boxstyle="round,pad=0.03",
-        facecolor=face, edgecolor="#b9b9b9" if hatch else INK, hatch=hatch,
+        facecolor=face, edgecolor=GREY if hatch else INK, hatch=hatch,
     )  # fmt: skip
     ax.add_patch(shape)
     ax.add_patch(

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 
-from gi_lib.plots.style import INK, SCORE_COLOURS
+from gi_lib.plots.style import GOLD, GREY_LIGHT, INK, SCORE_COLOURS
 
-PART_COLOURS = {"learn": "#d9d9d9", "judge": "#f2b872", "test": INK}
+PART_COLOURS = {"learn": GREY_LIGHT, "judge": GOLD, "test": INK}
 """What the accessions of one outer fold do: settings learn from some, are judged by others, and are tested once."""
 _PALETTE = sns.color_palette("colorblind")
 WAY_STYLES = {
@@ -47,8 +47,8 @@ def nested_diagram(n_splits: int = 5, validation_share: float = 0.2) -> Figure:
         for column in range(n_splits):
             face = PART_COLOURS["test" if row == column else "learn"]
             ax.add_patch(Rectangle((column * block, y), block - 0.05, height, facecolor=face))
-        ax.text(-0.12, y + height / 2, f"fold {row + 1}", ha="right", va="center", fontsize=8.5)
-    ax.text(n_splits * block / 2, height + 0.18, "outer folds", ha="center", fontweight="bold", fontsize=9.5)
+        ax.text(-0.12, y + height / 2, f"fold {row + 1}", ha="right", va="center", fontsize=8)
+    ax.text(n_splits * block / 2, height + 0.18, "outer folds", ha="center", fontweight="bold", fontsize=9)
     start, width = n_splits * block + 1.0, 6.0
     ax.add_patch(
         FancyArrowPatch(
@@ -56,7 +56,7 @@ def nested_diagram(n_splits: int = 5, validation_share: float = 0.2) -> Figure:
             mutation_scale=13, color="black",
         )
     )  # fmt: skip
-    ax.text(start + width / 2, height + 0.18, "inside fold 1", ha="center", fontweight="bold", fontsize=9.5)
+    ax.text(start + width / 2, height + 0.18, "inside fold 1", ha="center", fontweight="bold", fontsize=9)
     _draw_parts(ax, start, width, height, n_splits, validation_share)
     bottom = -max((n_splits - 1) * (height + 0.12), 2.5)
     ax.set(xlim=(-1.05, start + width + 0.05), ylim=(bottom - 0.1, height + 0.55))
@@ -80,7 +80,7 @@ def _draw_parts(
         ends[part] = (left, left + share * width - 0.04)
         ax.text(
             np.mean(ends[part]), height / 2, f"{part}\n{100 * share:.0f} %", ha="center", va="center",
-            fontsize=8.5, color="white" if part == "test" else "black",
+            fontsize=8, color="white" if part == "test" else "black",
         )  # fmt: skip
         left += share * width
     steps = [
@@ -97,7 +97,7 @@ def _draw_parts(
         # Text that is wider than its part ends where the part does.
         is_wide = len(text) * 0.1 > high - low
         x, side = (high, "right") if is_wide else (np.mean([low, high]), "center")
-        ax.text(x, y - 0.07, f"{number}. {text}", ha=side, va="top", fontsize=8.5)
+        ax.text(x, y - 0.07, f"{number}. {text}", ha=side, va="top", fontsize=8)
 
 
 # --------------------------------------------------------------------------------------------- one search
@@ -147,7 +147,7 @@ def trials_plot(trials: pd.DataFrame, folds: pd.DataFrame) -> Figure:
         )
         ax.set_xlim(-0.5, len(outer) - 0.3)
     axes[0, 0].set_ylabel("mean correlation")
-    axes[0, -1].legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8.5)
+    axes[0, -1].legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8)
     return fig
 
 
@@ -193,7 +193,7 @@ def rate_curve(
             chosen, np.full(len(chosen), 0.03), "|", color=PART_COLOURS["judge"], markersize=14,
             markeredgewidth=2.2, transform=ax.get_xaxis_transform(), label="chosen in a fold",
         )  # fmt: skip
-    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8.5)
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8)
     return fig
 
 
@@ -274,7 +274,7 @@ def choice_cost(table: pd.DataFrame, marked: int) -> Figure:
         _plain_ticks(ax, sorted(table["n"].unique()))
     axes[0, 0].set_ylim(bottom=0)
     axes[0, 0].set_ylabel("best less chosen")
-    axes[0, -1].legend(loc="center left", bbox_to_anchor=(1, 0.5), title="judges drawn", fontsize=8.5)
+    axes[0, -1].legend(loc="center left", bbox_to_anchor=(1, 0.5), title="judges drawn", fontsize=8)
     return fig
 
 

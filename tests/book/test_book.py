@@ -1,7 +1,10 @@
 """From text notebooks to staged pages: each station of `gi_lib.book` by itself."""
 
 import datetime
+import importlib.util
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -75,10 +78,53 @@ def test_pairs_are_written_checked_and_removed(toy: book.Project) -> None:
     assert book.sync_pairs(toy) == ["first.ipynb"]
     assert book.sync_pairs(toy) == []
     pair = nbformat.read(toy.notebooks / "first.ipynb", as_version=4)
+    nbformat.validate(pair)
     assert all(not cell.get("outputs") for cell in pair.cells)
+    set_up, *cells = pair.cells
+    assert cells == book.convert(toy.notebooks / "first.md").cells
+    assert toy.settings["repository"]["url"] in set_up.source
     (toy.notebooks / "gone.ipynb").write_text("{}")
     assert book.sync_pairs(toy) == ["gone.ipynb"]
     assert not (toy.notebooks / "gone.ipynb").exists()
+
+
+def test_the_set_up_cell_leaves_a_machine_alone_that_has_the_package(monkeypatch) -> None:
+    namespace: dict = {"__name__": "__main__"}
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("something was installed"))
+    exec(book.SET_UP.format(repository="nowhere"), namespace)
+    # Notebooks refuse plain values that they do not know: a module is none.
+    assert [name for name in namespace if not name.startswith("__")] == ["importlib"]
+
+
+def test_the_set_up_cell_fetches_and_installs_where_the_package_is_missing(
+    tmp_path: Path, monkeypatch
+) -> None:
+    """The commands are written down here instead of being run, the clone excepted."""
+    source = tmp_path / "source"
+    subprocess.run(["git", "init", "--quiet", source], check=True)
+    (source / "gi_marker.py").write_text("here = True\n")
+    author = ["-c", "user.name=n", "-c", "user.email=e@example.org"]
+    for command in (["add", "."], [*author, "commit", "--quiet", "-m", "one"]):
+        subprocess.run(["git", "-C", source, *command], check=True)
+    run, commands = subprocess.run, []
+
+    def recorded(command: list[str], **options: object) -> None:
+        commands.append(command)
+        if command[0] == "git":
+            run(command, **options)
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(subprocess, "run", recorded)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setenv("GI_REPOSITORY", source.as_uri())
+    (tmp_path / "empty").mkdir()
+    for _ in range(2):  # a kernel that is started again finds the clone
+        monkeypatch.chdir(tmp_path / "empty")
+        exec(book.SET_UP.format(repository="nowhere"), {})
+    assert [command[0] for command in commands] == ["git", sys.executable, sys.executable]
+    assert "--editable" in commands[-1] and "-c" not in commands[-1]
+    assert Path.cwd() == tmp_path / "empty" / "companion"
+    assert sys.path[0] == str(Path.cwd()) and (Path.cwd() / "gi_marker.py").exists()
 
 
 # --- parameters -----------------------------------------------------------------------------------

@@ -8,13 +8,18 @@ import functools
 import os
 import re
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from html import unescape
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+
+from gi_lib import book, links, onefile
 
 HTML = Path(os.environ.get("GI_BOOK_HTML") or Path(__file__).parents[2] / "_build" / "html")
 REQUIRED = os.environ.get("GI_REQUIRE_BROWSER") == "1"
@@ -33,9 +38,11 @@ FLAGS = [
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
+REPOSITORY = re.escape(book.Project().settings["repository"]["url"])
+
+
 def _chromium() -> str | None:
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    return next((found for name in names if (found := shutil.which(name))), None)
+    return next((found for name in onefile.BROWSERS if (found := shutil.which(name))), None)
 
 
 def _missing() -> str | None:
@@ -198,15 +205,149 @@ def test_mathematics_is_typeset_without_a_server(visit) -> None:
 
 
 @needs_browser
-@pytest.mark.parametrize("name", CONTENT)
-def test_links_inside_the_book_lead_somewhere(name) -> None:
-    """Also those that a notebook has written itself, which the renderer does not check."""
-    html = (HTML / name).read_text(encoding="utf-8")
-    for link in set(re.findall(r'<a [^>]*href="([^"#?:]*#[^"]+)"', html)):
-        path, anchor = link.split("#")
-        target = (HTML / name).parent / path if path else HTML / name
-        assert target.is_file(), link
-        assert f'id="{anchor}"' in target.read_text(encoding="utf-8"), link
+def test_links_inside_the_book_lead_somewhere() -> None:
+    assert links.broken(HTML) == []
+
+
+CHAPTERS = [page for page in CONTENT if page.startswith("notebooks/")]
+PROJECT = book.Project()
+
+
+@pytest.fixture(scope="module")
+def terms() -> dict[str, str]:
+    """Labels of the terms of the glossary, the longest first: its first use is not that of a term inside it."""
+    html = (HTML / "glossary.html").read_text(encoding="utf-8")
+    found = re.findall(r'<dt id="(term-[^"]+)">(.*?)(?=<a class="headerlink|</dt>)', html, re.S)
+    return {unescape(term): label for label, term in sorted(found, key=lambda pair: -len(pair[1]))}
+
+
+@needs_browser
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_the_first_use_of_a_term_in_prose_is_linked(name, terms) -> None:
+    """Read from the page, with no more than the names of the terms and their plural in s."""
+    from bs4 import BeautifulSoup, SoupStrainer
+
+    html = re.sub(r"<pre>.*?</pre>", "", (HTML / name).read_text(encoding="utf-8"), flags=re.S)
+    article = BeautifulSoup(html, "html.parser", parse_only=SoupStrainer("article"))
+    no_prose = (
+        "h1, h2, h3, h4, table, figure, dl, code, .math, .cell, .admonition-title, .cite-chapter, summary"
+    )
+    for part in article.select(no_prose):
+        part.decompose()
+    links_of_page = article.select("a")
+    for link in links_of_page:
+        label = link.get("href", "").partition("glossary.html#")[2]
+        link.replace_with(f" [[{label}]] ")
+    text = " ".join(article.get_text().split()).replace("\u2019", "'")
+    assert "[[term-" in text
+    by_hand = PROJECT.settings["sphinx"]["config"]["glossary_by_hand"]
+    for term, label in terms.items():
+        if "(" in term or term in by_hand:
+            continue
+        start = f"[{term[0].upper()}{term[0]}]" if term[:2].islower() else re.escape(term[0])
+        form = re.compile(rf"(?<![\w\[-]){start}{re.escape(term[1:])}s?(?![\w\]-])")
+        link = text.find(f"[[{label}]]")
+        if (use := form.search(text)) and (link < 0 or use.start() < link):
+            pytest.fail(f"{term} is not linked: {text[max(0, use.start() - 60) : use.end() + 40]}")
+        text = form.sub("", text)
+
+
+@needs_browser
+def test_every_figure_leads_to_its_code_and_stands_in_the_index() -> None:
+    index = (HTML / "figures.html").read_text(encoding="utf-8")
+    for name in CHAPTERS:
+        html = (HTML / name).read_text(encoding="utf-8")
+        figures = re.findall(r'<figure [^>]*id="([\w-]+)">(.*?)</figure>', html, re.S)
+        for label, figure in figures:
+            assert re.search(
+                rf'class="figure-code">Code: <a [^>]*href="{REPOSITORY}/blob/main/[^"]+#L\d+-L\d+"', figure
+            )
+            assert f'href="{name}#{label}"' in index
+
+
+@needs_browser
+def test_the_citation_of_a_chapter_is_copied(visit, browser) -> None:
+    page, _ = visit(CHAPTERS[0])
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    block = page.locator("details.cite-chapter")
+    assert block.get_attribute("open") is None
+    block.locator("summary").click()
+    for kind, start in (
+        ("bibtex", "@incollection{"),
+        ("text", "The Genome Interpretation Companion contributors"),
+    ):
+        block.locator(f".highlight-{kind} .highlight").hover()
+        block.locator(f".highlight-{kind} button.copybtn").click()
+        page.wait_for_timeout(200)
+        copied = page.evaluate("navigator.clipboard.readText()")
+        assert copied.startswith(start) and CHAPTERS[0] in copied
+
+
+@needs_browser
+def test_a_page_prints_in_the_light_without_the_frame_and_with_solutions(visit, tmp_path) -> None:
+    from pypdf import PdfReader
+
+    chapter = next(
+        p for p in CHAPTERS if 'class="solution dropdown' in (HTML / p).read_text(encoding="utf-8")
+    )
+    page, _ = visit(chapter)
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+    page.evaluate(
+        "addEventListener('beforeprint', () => (window.printed = document.documentElement.dataset.theme))"
+    )
+    page.pdf(path=tmp_path / "page.pdf", print_background=True)
+    assert page.evaluate("window.printed") == "light"
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    page.emulate_media(media="print")
+    for hidden in (
+        ".bd-sidebar-primary",
+        ".bd-header-article",
+        ".copybtn",
+        ".toggle-button",
+        ".cite-chapter",
+    ):
+        assert page.locator(hidden).evaluate_all("all => all.every(e => !e.checkVisibility())"), hidden
+    text = "".join(sheet.extract_text() for sheet in PdfReader(tmp_path / "page.pdf").pages)
+    assert page.locator("h1").last.text_content().rstrip("#") in " ".join(text.split())
+    solution = page.locator(".solution p:not(.admonition-title)").first.text_content().split()
+    plain = [word for word in solution if word.isalpha()]
+    assert sum(word in text for word in plain) > 0.9 * len(plain) > 0
+
+
+@needs_browser
+def test_the_book_is_printed_into_one_file_with_numbers_links_and_an_outline(tmp_path) -> None:
+    """Its first page and three of its chapters: all of them take minutes. The browser is another process."""
+    from pypdf import PdfReader
+
+    pages = [page.removesuffix(".html") for page in CHAPTERS]
+    chosen = ["index", pages[0], pages[-1], "notebooks/verdict"]
+    whole = tmp_path / "whole.html"
+    (tmp_path / HTML.name).symlink_to(HTML)
+    whole.write_text(
+        onefile.in_one_page(HTML, [("", chosen[:1]), ("Chapters", chosen[1:])], "Title", "Version")
+    )
+    command = "import sys, pathlib as p, gi_lib.onefile as o; o.print_pdf(*map(p.Path, sys.argv[1:]))"
+    subprocess.run([sys.executable, "-c", command, whole, tmp_path / "whole.pdf"], check=True)
+    pdf = PdfReader(tmp_path / "whole.pdf")
+    assert len(pdf.pages) > 10
+    text = " ".join(" ".join(sheet.extract_text() for sheet in pdf.pages).split())
+    titles = [
+        re.search(r"<h1>(?:<span[^>]*>([\d.]+ )</span>)?([^<]+)", (HTML / f"{page}.html").read_text("utf-8"))
+        for page in chosen[1:]
+    ]
+    for number, title in (found.groups() for found in titles):
+        assert " ".join(f"{number or ''}{unescape(title)}".split()) in text
+    assert "\\frac" not in text and "\\(" not in text  # formulas are typeset
+    assert len(pdf.outline) > 3
+    goals = [
+        annotation.get_object().get("/Dest") or annotation.get_object().get("/A", {}).get("/D")
+        for sheet in pdf.pages
+        for annotation in sheet.get("/Annots", [])
+    ]
+    named = [goal for goal in goals if isinstance(goal, str)]
+    assert len(named) > 10
+    assert {name.lstrip("/") for name in named} <= {name.lstrip("/") for name in pdf.named_destinations}
 
 
 @needs_browser

@@ -2,11 +2,14 @@
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
+import yaml
 from pybtex.database import Entry, Person
+from sphinx.application import Sphinx
 
 from gi_lib.book import REPOSITORY
 
@@ -92,3 +95,111 @@ def test_buttons(companion: ModuleType, tmp_path: Path, page: str, before: str, 
     context = {"header_buttons": [{"type": "group", "buttons": [button]}, {"type": "javascript"}]}
     companion.point_buttons(SimpleNamespace(srcdir=tmp_path), page, "page.html", context, None)
     assert button["url"] == after
+
+
+# --- the glossary ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("term", "found", "left"),
+    [
+        ("allele", ["allele", "alleles", "Allele"], ["alleles-first", "parallele", "allelic"]),
+        ("heritability", ["heritabilities", "Heritability"], ["heritabilitys"]),
+        ("confusion matrix", ["confusion matrices", "confusion\nmatrix"], ["confusion"]),
+        ("batch", ["batches"], ["batched"]),
+        ("epoch", ["epochs"], ["epochal"]),
+        ("over-fitting", ["overfitting", "over-fitting", "Over-fitting"], ["overfit"]),
+        ("early stopping", ["early-stopping"], ["stopping"]),
+        ("Simpson's paradox", ["Simpson\u2019s paradox", "Simpson's paradoxes"], ["Simpson"]),
+        ("SNP", ["SNP", "SNPs"], ["snp", "SNP-wise"]),
+        ("R\u0302", ["R\u0302"], ["R"]),
+    ],
+)
+def test_forms_of_a_term(companion: ModuleType, term: str, found: list[str], left: list[str]) -> None:
+    pattern = companion.pattern_of([term])
+    for text in found:
+        assert pattern.fullmatch(text), text
+    for text in left:
+        assert not pattern.search(text), text
+
+
+GLOSSARY = """\
+# Glossary
+
+```{glossary}
+heritability
+  A share. More on it.
+
+F1 score
+  A mean.
+
+genomic heritability
+  The share that markers explain.
+
+bin
+  A unit.
+
+seed (of random numbers)
+  Where they start.
+```
+"""
+
+CHAPTER = """\
+# On heritability
+
+*Genomic heritability* is no `heritability`: $heritability$ [heritability](https://example.org).
+
+| heritability |
+|---|
+| heritability |
+
+The heritabilities of a bin and a seed; heritability again, {term}`here <bin>`, an F1
+score and {term}`genomic heritability`.
+"""
+
+
+def test_the_first_use_of_a_term_in_prose_is_linked(tmp_path: Path) -> None:
+    source = tmp_path / "src"
+    (source / "notebooks").mkdir(parents=True)
+    (source / "index.md").write_text(
+        "# Top\n\nA heritability.\n\n```{toctree}\nglossary\nnotebooks/one\n```\n"
+    )
+    (source / "glossary.md").write_text(GLOSSARY)
+    (source / "notebooks" / "one.md").write_text(CHAPTER)
+    (source / "conf.py").write_text(
+        f"import sys\nsys.path.insert(0, {str(REPOSITORY / 'book' / '_ext')!r})\n"
+        "extensions = ['myst_parser', 'companion']\nmyst_enable_extensions = ['dollarmath']\n"
+        "glossary_by_hand = ['bin']\n"
+    )
+    app = Sphinx(source, source, tmp_path / "out", tmp_path / "trees", "pseudoxml", status=None, warning=None)
+    app.build()
+    page = (tmp_path / "out" / "notebooks" / "one.pseudoxml").read_text()
+    shown = re.findall(r"#term-([\w-]+)[^>]*>\s*<inline[^>]*>\s*([^\n]+)", page)
+    assert shown == [
+        ("genomic-heritability", "Genomic heritability"),
+        ("heritability", "heritabilities"),
+        ("bin", "here"),
+        ("F1-score", "F1"),  # and the rest on the next line
+        ("genomic-heritability", "genomic heritability"),
+    ]
+    meanings = {
+        label: meaning
+        for meaning, label in re.findall(r'reftitle="([^"]*)" refuri="[^"]*#term-([\w-]+)', page)
+    }
+    assert meanings == {
+        "genomic-heritability": "The share that markers explain.",
+        "heritability": "A share. More on it.",
+        "bin": "A unit.",
+        "F1-score": "A mean.",
+    }
+    assert "#term-" not in (tmp_path / "out" / "index.pseudoxml").read_text()
+
+
+def test_words_that_are_linked_by_hand_are_in_the_glossary() -> None:
+    terms = re.findall(
+        r"^(\S.*)\n  ", (REPOSITORY / "book" / "glossary.md").read_text(encoding="utf-8"), re.M
+    )
+    config = yaml.safe_load((REPOSITORY / "_config.yml").read_text(encoding="utf-8"))
+    by_hand = config["sphinx"]["config"]["glossary_by_hand"]
+    assert by_hand == sorted(by_hand)
+    assert set(by_hand) <= set(terms)
