@@ -36,10 +36,11 @@ _STYLE = """\
 .gi-steps-control input { cursor: pointer; accent-color: var(--pst-color-primary, #1b5e3b); }
 .gi-steps-control select { color: var(--pst-color-text-base, CanvasText);
   background: var(--pst-color-background, Canvas); border: 1px solid currentcolor; border-radius: 0.25rem; }
-.gi-steps-control :focus-visible { outline: 2px solid currentcolor; outline-offset: 2px; }
+.gi-steps-control :focus-visible { outline: 2px solid var(--pst-color-primary, currentcolor); outline-offset: 2px; }
 .gi-steps-value { min-width: 3.2em; font-variant-numeric: tabular-nums; }
 .gi-steps img { max-width: 100%; height: auto; }
-.gi-steps output { display: block; min-height: 3em; }
+.gi-steps output { display: block; min-height: 3em; text-align: start; }
+@media (width < 36rem) { .gi-steps output { min-height: 5em; } }
 @media print { .gi-steps-controls { display: none !important; } }
 """
 _SCRIPT = """\
@@ -174,8 +175,13 @@ class Steps:
         sentence, or two figures differ in size.
     """
 
-    # Letters are drawn as paths: a picture looks the same whatever fonts a reader has.
-    _look: ClassVar = {"svg.fonttype": "path", "svg.hashsalt": "gi_lib"}
+    # Letters are drawn as paths: a picture looks the same whatever fonts a reader has. And without the last setting
+    # Matplotlib would give a figure that has no layout the default one, from the second time on that it is saved.
+    _look: ClassVar = {
+        "svg.fonttype": "path",
+        "svg.hashsalt": "gi_lib",
+        "figure.constrained_layout.use": False,
+    }
 
     def __init__(self, draw: Callable[..., tuple[Figure, str]], kind: str, **controls: Slider | Choice):
         if not controls:
@@ -196,9 +202,9 @@ class Steps:
                     f"The picture for {setting} has {size[0]} × {size[1]} pixels, the first one "
                     f"{self.width} × {self.height}; all must have one size."
                 )
-            if setting == first:
-                self.start, self._png = len(self.svg), _saved(figure, "png", dpi=PRINT_DPI)
             with plt.rc_context(self._look):
+                if setting == first:
+                    self.start, self._png = len(self.svg), _saved(figure, "png", dpi=PRINT_DPI)
                 self.svg.append(compact(_saved(figure, "svg", metadata={"Date": None}).decode()))
             self.says.append(sentence)
             plt.close(figure)

@@ -73,6 +73,12 @@ def test_packed_pictures_are_the_pictures(figure):
     assert held["says"] == figure.says
 
 
+def test_the_first_picture_is_drawn_as_all_others(figure):
+    with plt.rc_context({"figure.constrained_layout.use": True}):
+        usual = steps(slope=Slider("Slope", [1, 2, 3], start=1), name=Choice("Line", ["a", "b"], start="a"))
+    assert usual.svg == figure.svg
+
+
 def test_what_pictures_share_is_held_once(figure):
     parts = packed(figure.html())["parts"]
     assert len(parts) == len(set(parts)) < sum(svg.count(">") for svg in figure.svg) / 3
