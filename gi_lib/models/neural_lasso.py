@@ -96,14 +96,20 @@ class NeuralLasso(nn.Module):
     def steps(self) -> tuple[Tensor, Tensor]:
         """The constant, shape (), and what one and two copies of each allele add to none, shape (2, marker)."""
         constant = torch.zeros((), dtype=self.slope.dtype, device=self.slope.device)
-        steps = torch.zeros(2, self.slope.shape[1], dtype=self.slope.dtype, device=self.slope.device)
+        for k, name in enumerate(self.names):
+            constant = constant + ACTIVATIONS[name](self.bias[k]).sum()
+        return constant, self.added(torch.tensor([1, 2], dtype=self.slope.dtype, device=self.slope.device))
+
+    def added(self, dosages: Tensor) -> Tensor:
+        """What dosages (point,) of any value add to none at each marker, g_j(x) - g_j(0), shape (point, marker)."""
+        total = torch.zeros(
+            len(dosages), self.slope.shape[1], dtype=self.slope.dtype, device=self.slope.device
+        )
         for k, name in enumerate(self.names):
             activation, slope, bias = ACTIVATIONS[name], self.slope[k] * self.inside[k], self.bias[k]
-            none = activation(bias)
-            constant = constant + none.sum()
-            added = torch.stack([activation(slope + bias) - none, activation(2 * slope + bias) - none])
-            steps = steps + added.roll(k - self.neighbourhood, dims=-1)  # from locus to marker
-        return constant, steps
+            added = activation(dosages[:, None] * slope + bias) - activation(bias)
+            total = total + added.roll(k - self.neighbourhood, dims=-1)  # from locus to marker
+        return total
 
 
 def separable(network: NeuralLasso, one: Tensor, two: Tensor) -> Tensor:

@@ -12,6 +12,8 @@ from gi_lib.datasets.pathways import Edges
 from gi_lib.plots.style import BLUE, GOLD, GREY, INK
 
 METHOD_COLOURS = (INK, GREY, BLUE, GOLD)
+KNOWN_COLOURS = {True: INK, False: GOLD}
+"""Of edges that are known ones, and of others."""
 
 
 def wiring(panels: dict[str, Edges]) -> Figure:
@@ -55,6 +57,59 @@ def wiring(panels: dict[str, Edges]) -> Figure:
 def _spread(n: int) -> np.ndarray:
     """Places of n units from top (0) to bottom (1); a single one in the middle."""
     return (np.arange(n) + 0.5) / n
+
+
+def lit_unit(edges: Edges, unit: str, known: Edges, n_others: int = 400) -> tuple[Figure, str]:
+    """A layer with one unit lit, its genes, and all edges of these genes; a picture for `gi_lib.plots.touch.Steps`.
+
+    Parameters
+    ----------
+    edges
+        The layer, from genes in the order of the genome.
+    unit
+        Which target.
+    known
+        The layer as it is known, of the same units. An edge that is not in it has another colour.
+    n_others
+        Of the edges of other genes, about so many are drawn, evenly chosen.
+
+    Returns
+    -------
+    figure, sentence
+        The sentence has the number of edges, how many of them are known, and how many edges the genes have in all.
+    """
+    number = int(np.flatnonzero(edges.target_names == unit)[0])
+    places = _spread(edges.n_sources), _spread(edges.n_targets)
+    lit = edges.source[edges.target == number]
+    right = np.isin(lit, known.source[known.target == number])
+    of_lit = np.isin(edges.source, lit) & (edges.target != number)
+    others = np.flatnonzero(~np.isin(edges.source, lit))
+    fig, ax = plt.subplots(figsize=(5.8, 3.3), layout="none")
+    fig.subplots_adjust(left=0.01, right=0.99, bottom=0.09, top=0.9)
+    drawn = [
+        (others[:: max(1, len(others) // n_others)], "0.9", 0.5),
+        (np.flatnonzero(of_lit), "0.45", 0.8),
+        (np.flatnonzero(edges.target == number), [KNOWN_COLOURS[bool(there)] for there in right], 1.5),
+    ]
+    for chosen, colours, width in drawn:
+        ends = zip(places[0][edges.source[chosen]], places[1][edges.target[chosen]], strict=True)
+        lines = [((below, 0), (above, 1)) for below, above in ends]
+        ax.add_collection(LineCollection(lines, colors=colours, linewidths=width))
+    ax.plot([0, 1], [0, 0], color="0.7", linewidth=4, solid_capstyle="butt")
+    ax.plot(places[1], np.ones(edges.n_targets), "s", color="white", markeredgecolor="0.6", markersize=4.5)
+    style = {"color": "white", "markeredgecolor": "black", "zorder": 3}
+    ax.plot(places[0][lit], np.zeros(len(lit)), "o", markersize=4.5, **style)
+    ax.plot(places[1][number], 1, "s", color="black", markersize=8, zorder=3)
+    side = "left" if places[1][number] < 0.25 else "right" if places[1][number] > 0.75 else "center"
+    ax.text(places[1][number], 1.06, unit.replace("_", " "), ha=side, va="bottom", fontsize=10)
+    ax.text(0.5, -0.05, f"{edges.n_sources:,} genes along the genome", ha="center", va="top", fontsize=10)
+    ax.set(xlim=(-0.01, 1.01), ylim=(-0.05, 1.05))
+    ax.axis("off")
+    in_all, before = (np.isin(layer.source, lit).sum() for layer in (edges, known))
+    return fig, (
+        f"{len(lit)} genes; {right.sum()} of their edges to this unit are known ones. Their edges to all units: "
+        f"{in_all}; in the known layer: {before}."
+    )
 
 
 def difference_plot(table: pd.DataFrame, xlabel: str = "difference of correlations") -> Figure:

@@ -19,6 +19,7 @@ from gi_lib.plots.style import BROWN, INK, SCORE_COLOURS
 
 AGAINST_STYLES = {TRUTH: (INK, "-"), EXPERIMENT: (BROWN, "--")}
 """Colour and line of the two bounds of Benevenuta & Fariselli 2019."""
+_BOUND_NAMES = {TRUTH: "bound of a model", EXPERIMENT: "second experiment"}
 _MARKERS = "osD^vP*X"
 
 
@@ -219,6 +220,58 @@ def chance_to_cross(table: pd.DataFrame, column: str = "exceeds") -> Figure:
     title = "correlation of the model with the true values"
     fig.legend(handles, labels, loc="outside lower center", ncols=len(labels), title=title, fontsize=9)
     return fig
+
+
+def labels_and_bound(
+    true: np.ndarray, values: np.ndarray, replicates: int, heritability: float
+) -> tuple[Figure, str]:
+    """Labels against true values, and the bounds against the number of replicates; a picture for `touch.Steps`.
+
+    Parameters
+    ----------
+    true : shape (accession,)
+        True values of variance 1.
+    values : shape (accession, replicate)
+        Measurements.
+    replicates
+        The label is the mean of so many, the first ones.
+    heritability
+        Share of the true values in the variance of one measurement. It sets the bounds.
+
+    Returns
+    -------
+    figure, sentence
+        The sentence has the bound, and the score of the model that predicts every true value.
+    """
+    numbers = np.arange(1, values.shape[1] + 1)
+    labels = values.cumsum(axis=1) / numbers
+    perfect = np.array([np.corrcoef(true, labels[:, m - 1])[0, 1] for m in numbers])
+    reliability = 1 / (1 + (1 / heritability - 1) / numbers)
+    bounds = {TRUTH: np.sqrt(reliability), EXPERIMENT: reliability}
+    fig, (left, right) = plt.subplots(1, 2, figsize=(5.8, 3.4), layout="none")
+    fig.subplots_adjust(left=0.1, right=0.98, bottom=0.16, top=0.94, wspace=0.36)
+    ends = np.array([-1, 1]) * 1.05 * np.abs(true).max()
+    label = labels[:, replicates - 1]
+    left.vlines(true, true, label, color="0.8", linewidth=0.8)
+    left.plot(ends, ends, color="black", linewidth=0.8)
+    left.plot(true, label, "o", color=SCORE_COLOURS[WITHIN], markersize=3, markeredgewidth=0)
+    left.set(xlabel="true value", ylabel="label", xlim=ends, ylim=2 * ends)
+    for against, bound in bounds.items():
+        colour, line = AGAINST_STYLES[against]
+        right.plot(numbers, bound, line, color=colour, linewidth=2, label=_BOUND_NAMES[against])
+        right.plot(replicates, bound[replicates - 1], "o", color=colour, markersize=6)
+    style = {"color": "white", "markeredgecolor": "black", "zorder": 4}
+    right.plot(
+        replicates, perfect[replicates - 1], "D", markersize=5.5, label="perfect model, score", **style
+    )
+    right.axvline(replicates, color="0.7", linewidth=0.8, zorder=0)
+    right.set(xlabel="replicates", ylabel="Pearson correlation", ylim=(0, 1.02), xlim=(0, numbers[-1] + 0.5))
+    right.legend(fontsize=8.5, loc="lower right")
+    upper, second = (bound[replicates - 1] for bound in bounds.values())
+    return fig, (
+        f"Upper bound of a model {upper:.2f}; the perfect model scores {perfect[replicates - 1]:.2f} on these labels. "
+        f"A second experiment would reach {second:.2f}."
+    )
 
 
 def pooled_and_within(curves: pd.DataFrame, dial: pd.DataFrame | None = None) -> Figure:

@@ -9,7 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullFormatter
 
-from gi_lib.plots.style import BLUE, BROWN, GREY, GREY_DARK, GREY_MID, INK, SCORE_COLOURS
+from gi_lib.plots.style import BLUE, BROWN, GREY, GREY_DARK, GREY_MID, INK, SCORE_COLOURS, two_decimals
+
+VISIBLE = 0.01
+"""What a function of a marker must reach to be counted."""
 
 
 def model_dots(
@@ -149,30 +152,55 @@ def towards_the_lasso(table: pd.DataFrame, lasso: float) -> Figure:
     return fig
 
 
-def marker_functions(functions: np.ndarray, truth: np.ndarray, names: Sequence[str]) -> Figure:
-    """Learned functions of single markers beside the true ones.
+def marker_function(
+    curves: np.ndarray, slopes: np.ndarray, truth: np.ndarray, place: int, highest: float
+) -> tuple[Figure, str]:
+    """Learned function of one locus with the straight line of a linear model, and how much every marker adds.
+
+    A picture for `gi_lib.plots.touch.Steps`.
 
     Parameters
     ----------
-    functions, truth : shape (marker, 3)
-        Values at dosages 0, 1 and 2.
-    names
-        One for each marker.
+    curves : shape (marker, point)
+        What dosages from 0 to 2, evenly spaced, add at each marker to what none adds.
+    slopes : shape (marker,)
+        Of a linear model.
+    truth : shape (3,)
+        True values of the locus at dosages 0, 1 and 2.
+    place
+        Which marker is the locus; its two neighbours, which share its effect, are added to it.
+    highest
+        Top of the lower panel.
+
+    Returns
+    -------
+    figure, sentence
+        The sentence has what the heterozygote and the second homozygote add, learned and truly.
     """
-    fig, axes = plt.subplots(1, len(names), figsize=(2.2 * len(names), 2.6), sharey=True, squeeze=False)
-    for ax, learned, true, name in zip(axes[0], functions, truth, names, strict=True):
-        ax.plot([0, 1, 2], true - true.mean(), "o--", color="black", label="true")
-        ax.plot(
-            [0, 1, 2],
-            learned - learned.mean(),
-            "o-",
-            color=SCORE_COLOURS["within country"],
-            label="learned",
-        )
-        ax.set(title=name, xlabel="dosage", xticks=[0, 1, 2])
-    axes[0, 0].set_ylabel("effect, centred")
-    axes[0, -1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
-    return fig
+    learned, line = (table[place - 1 : place + 2].sum(axis=0) for table in (curves, slopes))
+    dosages = np.linspace(0, 2, len(learned))
+    sizes = np.abs(curves).max(axis=1)
+    fig, (top, bottom) = plt.subplots(2, 1, figsize=(5.2, 4.4), height_ratios=[2.6, 1], layout="none")
+    fig.subplots_adjust(left=0.15, right=0.97, bottom=0.12, top=0.97, hspace=0.42)
+    colour = SCORE_COLOURS["within country"]
+    top.plot([0, 1, 2], truth - truth[0], "o", color="white", markeredgecolor="black", label="true values")
+    top.plot(dosages, line * dosages, "--", color="#b3591b", linewidth=1.6, label="linear model")
+    top.plot(dosages, learned, color=colour, linewidth=2.4, label="NeuralLasso")
+    top.axhline(0, color="black", linewidth=0.8, zorder=0)
+    top.set(xlabel="dosage x", ylabel="g(x) − g(0)", xticks=[0, 1, 2], ylim=(-0.75, 2.25))
+    top.legend(fontsize=9, loc="upper left")
+    markers = np.arange(len(sizes))
+    bottom.vlines(markers, 0, sizes, color="0.6", linewidth=1)
+    bottom.vlines(
+        markers[place - 1 : place + 2], 0, sizes[place - 1 : place + 2], color=colour, linewidth=2.4
+    )
+    bottom.set(xlabel="marker", ylabel="largest |g|", xlim=(-1, len(sizes)), ylim=(0, highest))
+    one, two = (learned[np.abs(dosages - copies).argmin()] for copies in (1, 2))
+    one, two, of_line, of_lines = map(two_decimals, (one, two, line, 2 * line))
+    return fig, (
+        f"One copy adds {one}, two {two} (truly {truth[1] - truth[0]:g} and {truth[2] - truth[0]:g}); in the linear "
+        f"model {of_line} and {of_lines}. Markers with a visible effect: {(sizes > VISIBLE).sum()}."
+    )
 
 
 def penalty_curves(penalties: np.ndarray, scores: np.ndarray, chosen: np.ndarray) -> Figure:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gi_lib.evaluation.correlation import POOLED, WITHIN
@@ -22,7 +23,7 @@ from gi_lib.evaluation.paradox import (
 )
 from gi_lib.plots.accessions import scatter_by_country
 from gi_lib.plots.ionome import MODEL_STYLES
-from gi_lib.plots.style import BROWN, GOLD, GREY_LIGHT, RED, SCORE_COLOURS, country_groups
+from gi_lib.plots.style import BROWN, GOLD, GREY_LIGHT, RED, SCORE_COLOURS, country_groups, two_decimals
 
 CONTRIBUTION_COLOURS = {FROM_BETWEEN: GOLD, FROM_INSIDE: SCORE_COLOURS[WITHIN]}
 PARADOX_COLOURS = {
@@ -140,18 +141,7 @@ def barycentres(
         n_rows, n_columns, figsize=(2.9 * n_columns, 3.1 * n_rows), sharey=True, squeeze=False
     )
     for ax, model in zip(axes.flat, models, strict=False):
-        table = chosen[chosen["model"] == model]
-        x, y, country = (table[name].to_numpy() for name in ("predicted", "observed", "country"))
-        scatter_by_country(x, y, country, ax)
-        centres = table.groupby("country")[["predicted", "observed"]].mean()
-        sizes = table.groupby("country").size()
-        if np.ptp(centres["predicted"]) > 0:
-            line = np.polyfit(centres["predicted"], centres["observed"], 1, w=np.sqrt(sizes))
-            ends = np.array([centres["predicted"].min(), centres["predicted"].max()])
-            ax.plot(ends, np.polyval(line, ends), "--", color="black", linewidth=1.4)
-        for name, members, colour in country_groups(country):
-            if name != "other":
-                ax.plot(x[members].mean(), y[members].mean(), "o", color=colour, mec="black", markersize=8)
+        _panel(chosen[chosen["model"] == model], ax)
         between, inside = (f"{r.get((model, name), np.nan):.2f}" for name in (BETWEEN, INSIDE))
         ax.set_title(f"{model}\nr between {between}, within {inside}".replace("-", "−"), fontsize=9)
         ax.set_xlabel("predicted")
@@ -166,6 +156,72 @@ def barycentres(
     else:
         axes[0, -1].legend(handles, names, loc="center left", bbox_to_anchor=(1, 0.5), title="country")
     return fig
+
+
+def _panel(table: pd.DataFrame, ax: Axes) -> None:
+    """Points of one model and trait, the barycentres of the large countries, and a line through those of all."""
+    x, y, country = (table[name].to_numpy() for name in ("predicted", "observed", "country"))
+    scatter_by_country(x, y, country, ax)
+    centres = table.groupby("country")[["predicted", "observed"]].mean()
+    sizes = table.groupby("country").size()
+    if np.ptp(centres["predicted"]) > 0:
+        line = np.polyfit(centres["predicted"], centres["observed"], 1, w=np.sqrt(sizes))
+        ends = np.array([centres["predicted"].min(), centres["predicted"].max()])
+        ax.plot(ends, np.polyval(line, ends), "--", color="black", linewidth=1.4)
+    for name, members, colour in country_groups(country):
+        if name != "other":
+            ax.plot(x[members].mean(), y[members].mean(), "o", color=colour, mec="black", markersize=8)
+
+
+def barycentres_and_scores(
+    predictions: pd.DataFrame, decomposition: pd.DataFrame, model: str, trait: str
+) -> tuple[Figure, str]:
+    """One panel of `barycentres`, and beside it the three correlations; a picture for `gi_lib.plots.touch.Steps`.
+
+    Parameters
+    ----------
+    predictions
+        A predictions table of one repeat. The axes hold all of it, so that pictures of its models and traits can be
+        compared.
+    decomposition
+        Of these predictions, as `gi_lib.evaluation.decompose_correlations` returns it.
+    model, trait
+        What to draw.
+
+    Returns
+    -------
+    figure, sentence
+        The sentence has the three correlations.
+    """
+    mine = (decomposition["model"] == model) & (decomposition["trait"] == trait)
+    r = decomposition[mine].set_index("quantity")["estimate"]
+    scores = {
+        "pooled": (r[POOLED], SCORE_COLOURS[POOLED]),
+        "within\ncountries": (r.get(INSIDE, np.nan), SCORE_COLOURS[WITHIN]),
+        "country\nmeans": (r.get(BETWEEN, np.nan), CONTRIBUTION_COLOURS[FROM_BETWEEN]),
+    }
+    fig, (left, right) = plt.subplots(1, 2, figsize=(5.8, 4), width_ratios=[1.5, 1], layout="none")
+    fig.subplots_adjust(left=0.1, right=0.98, bottom=0.24, top=0.97, wspace=0.5)
+    of_model = predictions[predictions["model"] == model]
+    _panel(of_model[(of_model["trait"] == trait) & (of_model["country"] != "")], left)
+    x, y = (1.05 * predictions[column].abs().max() for column in ("predicted", "observed"))
+    left.set(xlim=(-x, x), ylim=(-y, y), xlabel="predicted", ylabel="observed, in SD of labels")
+    places = np.arange(len(scores))
+    values, colours = zip(*scores.values(), strict=True)
+    right.barh(places, np.nan_to_num(values), color=colours, height=0.6)
+    for place, value in zip(places, values, strict=True):
+        right.text(max(np.nan_to_num(value), 0) + 0.03, place, two_decimals(value), va="center", fontsize=10)
+    right.axvline(0, color="black", linewidth=0.8)
+    right.set(
+        yticks=places, yticklabels=scores, xlabel="Pearson correlation", xlim=(-0.45, 1.3), xticks=[0, 0.5, 1]
+    )
+    right.invert_yaxis()
+    handles, names = left.get_legend_handles_labels()
+    fig.legend(
+        handles, names, loc="lower center", ncols=len(names), fontsize=9, columnspacing=0.8, handletextpad=0
+    )
+    pooled, inside, between = map(two_decimals, values)
+    return fig, f"Pooled correlation {pooled}, within countries {inside}, of the country means {between}."
 
 
 def paradox_counts(classified: pd.DataFrame, order: Sequence[str]) -> Figure:

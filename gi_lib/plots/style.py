@@ -42,6 +42,17 @@ def use_style() -> None:
     )
 
 
+def two_decimals(value: float) -> str:
+    """A number in a picture or its sentence, with a true minus sign; a dash where there is none.
+
+    Examples
+    --------
+    >>> two_decimals(-0.214), two_decimals(-0.001), two_decimals(float("nan"))
+    ('−0.21', '0.00', '–')
+    """
+    return "–" if np.isnan(value) else f"{round(value, 2) + 0:.2f}".replace("-", "−")
+
+
 def country_groups(country: np.ndarray) -> list[tuple[str, np.ndarray, tuple]]:
     """Name, members and colour of each large country that occurs, the others first as one grey group."""
     country = np.asarray(country)

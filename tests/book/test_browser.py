@@ -25,6 +25,8 @@ HTML = Path(os.environ.get("GI_BOOK_HTML") or Path(__file__).parents[2] / "_buil
 REQUIRED = os.environ.get("GI_REQUIRE_BROWSER") == "1"
 PAGES = sorted(p.relative_to(HTML).as_posix() for p in HTML.rglob("*.html") if "_static" not in p.parts)
 CONTENT = [page for page in PAGES if page not in {"genindex.html", "search.html", "prf-prf.html"}]
+MOVING = [page for page in CONTENT if 'class="gi-steps"' in (HTML / page).read_text(encoding="utf-8")]
+LARGEST_FIGURE = 600_000  # bytes of a figure that can be moved, with all its pictures
 FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -121,8 +123,8 @@ def visit(site: str, browser):
         context.close()
 
 
-def violations(page, rules: list[str]) -> list[str]:
-    """What axe-core finds on a page, one line each.
+def violations(page, rules: list[str], where: str | None = None) -> list[str]:
+    """What axe-core finds on a page, or on the parts of it that a selector names, one line each.
 
     A page has thousands of words of code, in a dozen colours on two backgrounds: of those of one kind, one is looked
     at, and the others lose their colour.
@@ -141,7 +143,7 @@ def violations(page, rules: list[str]) -> list[str]:
         }"""
     )
     options = {"runOnly": rules, "resultTypes": ["violations"]}
-    found = Axe().run(page, options=options).response["violations"]
+    found = Axe().run(page, context=where, options=options).response["violations"]
     return [
         f"{v['id']} ({v['impact']}): {v['help']}: " + " | ".join(n["html"][:200] for n in v["nodes"][:4])
         for v in found
@@ -192,6 +194,116 @@ def test_page_is_whole_and_accessible(visit, path: str) -> None:
         "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
     )
     assert scroll <= client, f"the page is {scroll} px wide on a screen of {client} px"
+
+
+# --- figures that can be moved -------------------------------------------------------------------------
+
+SEEN = """box => {
+    const picture = box.querySelector('img'), controls = [...box.querySelectorAll('input, select')];
+    return {
+        source: picture.src, alt: picture.alt, height: picture.getBoundingClientRect().height,
+        says: box.querySelector('output').textContent,
+        settings: controls.map(c => c.getAttribute('aria-valuetext') || c.selectedOptions[0].textContent),
+        small: controls.filter(c => Math.min(c.clientWidth, c.offsetHeight) < 24).length,
+        outside: [...box.querySelectorAll('*')].filter(e => e.getBoundingClientRect().right > innerWidth + 1).length,
+    };
+}"""
+
+
+def after(page, box, act) -> dict:
+    """What is seen of a figure when something done to it has changed its picture."""
+    before = box.evaluate(SEEN)
+    act()
+    page.wait_for_function(
+        "([image, source]) => image.src !== source && image.complete && image.naturalWidth > 0",
+        arg=[box.locator("img").element_handle(), before["source"]],
+        timeout=10_000,
+    )
+    seen = box.evaluate(SEEN)
+    assert seen["says"] != before["says"] and seen["settings"] != before["settings"]
+    assert seen["alt"].endswith(seen["says"]) and seen["alt"] != seen["says"]
+    assert seen["height"] == before["height"], "what stands below the figure must not jump"
+    assert not seen["small"] and not seen["outside"]
+    return seen
+
+
+def move(page, box) -> None:
+    """Each control of a figure by the keyboard, there and back, and by the pointer to one of its ends."""
+    for control in box.locator("input, select").all():
+        control.scroll_into_view_if_needed()
+        first = box.evaluate(SEEN)
+        place, is_slider = control.evaluate("c => [c.selectedIndex ?? +c.value, c.type === 'range']")
+        keys = ("ArrowRight", "ArrowLeft") if is_slider else ("ArrowDown", "ArrowUp")
+        is_last = control.evaluate("c => (c.selectedIndex ?? +c.value) === (c.length ?? +c.max + 1) - 1")
+        there, back = reversed(keys) if is_last else keys
+        page.keyboard.press("Tab")  # a ring is drawn for those who came by the keyboard
+        control.focus()
+        assert control.evaluate("c => getComputedStyle(c).outlineStyle") == "solid"
+        after(page, box, functools.partial(page.keyboard.press, there))
+        again = after(page, box, functools.partial(page.keyboard.press, back))
+        assert again | {"source": ""} == first | {"source": ""}
+        if is_slider:
+            area = control.bounding_box()
+            spot = {"x": area["width"] * (0.98 if place == 0 else 0.02), "y": area["height"] / 2}
+            seen = after(page, box, functools.partial(control.click, position=spot))
+            shown = box.locator(".gi-steps-value").all_text_contents()
+            assert shown == [words for words in seen["settings"] if words in shown]
+        else:  # its list is drawn by the system, outside the page
+            after(page, box, functools.partial(control.select_option, index=1 if place == 0 else 0))
+
+
+@needs_browser
+@pytest.mark.parametrize("path", MOVING)
+def test_a_figure_can_be_moved(visit, path: str) -> None:
+    """By the keyboard and by the pointer, on a wide screen and on a phone, and it stays accessible."""
+    page, trouble = visit(path)
+
+    def turn(theme: str) -> None:
+        page.emulate_media(color_scheme=theme)
+        page.wait_for_function("theme => document.documentElement.dataset.theme === theme", arg=theme)
+        page.wait_for_timeout(300)  # colours fade from one to the other
+
+    for theme, width in (("light", 1280), ("dark", 390)):
+        turn(theme)
+        page.set_viewport_size({"width": width, "height": 844})
+        for box in page.locator(".gi-steps").all():
+            move(page, box)
+        scroll, client = page.evaluate(
+            "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+        )
+        assert scroll <= client, f"the page is {scroll} px wide on a screen of {client} px"
+    assert not trouble, "\n".join(trouble)
+    report = violations(page, RULES, ".gi-steps")
+    turn("light")
+    report += violations(page, ["color-contrast"], ".gi-steps")
+    assert not report, "\n".join(report)
+
+
+@needs_browser
+@pytest.mark.parametrize("path", MOVING)
+def test_without_a_script_the_first_picture_stands_alone(site: str, browser, path: str) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    try:
+        page = context.new_page()
+        page.goto(f"{site}/{path}", wait_until="load")
+        for box in page.locator(".gi-steps").all():
+            assert box.locator("img").is_visible() and box.locator("img").bounding_box()["height"] > 100
+            assert box.locator("output").is_visible()
+            assert not box.locator(".gi-steps-controls").is_visible()
+    finally:
+        context.close()
+
+
+@needs_browser
+@pytest.mark.parametrize("path", MOVING)
+def test_a_figure_that_moves_is_small_numbered_and_has_a_caption(path: str) -> None:
+    html = (HTML / path).read_text(encoding="utf-8")
+    for figure in re.findall(r"<figure\b.*?</figure>", html, re.S):
+        if 'class="gi-steps"' in figure:
+            assert len(figure) < LARGEST_FIGURE
+            assert re.search(r'<span class="caption-number">Fig\. \d+', figure)
+    outside = re.sub(r"<figure\b.*?</figure>", "", html, flags=re.S)
+    assert 'class="gi-steps"' not in outside
 
 
 @needs_browser

@@ -81,6 +81,15 @@ def test_on_inbred_lines_it_is_linear():
     np.testing.assert_allclose(predicted, line, rtol=1e-10)
 
 
+def test_every_function_is_convex():
+    network = random_network(30, 2)
+    added = network.added(torch.tensor([0.0, 0.5, 1, 1.5, 2], dtype=torch.float64)).detach()
+    assert (added[0] == 0).all()
+    torch.testing.assert_close(added[[2, 4]], network.steps()[1].detach())
+    bends = added[2:] + added[:-2] - 2 * added[1:-1]
+    assert bends.min() > -1e-12 and bends.max() > 0.1
+
+
 def test_published_activations():
     assert published_activations(2) == ("linear", "relu", "relu", "relu", "linear")
     assert published_activations(0) == ("linear",)

@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_hex
 
 from gi_lib.datasets.pathways import Edges, connect, dense
-from gi_lib.plots.bmsnn import difference_plot, wiring
+from gi_lib.plots.bmsnn import KNOWN_COLOURS, difference_plot, lit_unit, wiring
 
 ANNOTATION = pd.DataFrame({"gene": ["a", "b", "b"], "pathway": ["growth", "growth", "respiration"]})
 
@@ -28,6 +29,25 @@ def test_a_line_for_every_edge_between_the_right_units():
     assert drawn == {("a", "growth"), ("b", "growth"), ("b", "respiration"), ("c", "unannotated")}
     assert len(ends_of_lines(all_pairs)) == 9
     assert [ax.get_title() for ax in fig.axes] == ["known: 4 weights", "dense: 9 weights"]
+
+
+def test_the_edges_of_a_lit_unit_show_which_are_known():
+    known = connect(["a", "b", "c"], ANNOTATION)
+    wrong = Edges([1, 2, 0, 1], [0, 0, 1, 1], known.source_names, known.target_names)
+    colours = {}
+    for name, layer in {"known": known, "wrong": wrong}.items():
+        fig, says = lit_unit(layer, "growth", known)
+        others, of_genes, lit = fig.axes[0].collections
+        colours[name] = [to_hex(colour) for colour in lit.get_colors()]
+        assert says.startswith("2 genes; ")
+        assert len(others.get_paths()) == len(of_genes.get_paths()) == 1
+    assert colours == {
+        "known": [KNOWN_COLOURS[True]] * 2,
+        "wrong": [KNOWN_COLOURS[True], KNOWN_COLOURS[False]],
+    }
+    assert says == (
+        "2 genes; 1 of their edges to this unit are known ones. Their edges to all units: 3; in the known layer: 3."
+    )
 
 
 def test_a_layer_without_edges_is_drawn():

@@ -15,6 +15,7 @@ from gi_lib.plots.bounds import (
     bounds_by_trait,
     chance_to_cross,
     estimated_bounds,
+    labels_and_bound,
     percent_and_accuracy,
     pooled_and_within,
 )
@@ -244,3 +245,21 @@ def test_pooled_and_within_draws_one_curve_per_share_and_the_dial_with_its_inter
     assert line(right, "true").tolist() == [[0, 0.56], [0.4, 0.51]]
     band = right.collections[0].get_paths()[0].vertices
     assert {tuple(point) for point in np.round(band, 6)} >= {(0, 0.5), (0, 0.65), (0.4, 0.7), (0.4, 0.85)}
+
+
+def test_labels_are_means_of_the_first_replicates_and_the_bound_is_that_of_their_number():
+    random = np.random.default_rng(1)
+    true = random.normal(size=40)
+    values = true[:, None] + random.normal(size=(40, 4))
+    fig, says = labels_and_bound(true, values, 2, 0.5)
+    left, right = fig.axes
+    (dots,) = (one for one in left.lines if one.get_marker() == "o")
+    np.testing.assert_allclose(dots.get_ydata(), values[:, :2].mean(axis=1))
+    shares = np.array([1 / 2, 2 / 3, 3 / 4, 4 / 5])
+    np.testing.assert_allclose(line(right, "bound of a model")[:, 1], shares**0.5)
+    np.testing.assert_allclose(line(right, "second experiment")[:, 1], shares)
+    score = np.corrcoef(true, values[:, :2].mean(axis=1))[0, 1]
+    assert line(right, "perfect model, score").tolist() == [[2, pytest.approx(score)]]
+    assert says.startswith(
+        f"Upper bound of a model {shares[1] ** 0.5:.2f}; the perfect model scores {score:.2f} on"
+    )

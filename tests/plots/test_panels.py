@@ -68,11 +68,20 @@ def test_towards_the_lasso_shows_both_columns():
     assert right.lines[1].get_ydata()[0] == 0.45
 
 
-def test_functions_of_markers_are_centred():
-    fig = panels.marker_functions(np.array([[0.0, 1, 2]]), np.array([[0.0, 3, 0]]), ["dominant"])
-    true, learned = fig.axes[0].lines
-    np.testing.assert_allclose(true.get_ydata(), [-1, 2, -1])
-    np.testing.assert_allclose(learned.get_ydata(), [-1, 0, 1])
+def test_a_locus_has_the_effects_of_its_neighbours_too():
+    curves = np.outer([0.0, 0.25, 1, 0.25, 0, 0.5], [0, 1, 3])
+    slopes = np.array([9.0, 0, -1, 0, 9, 9])
+    fig, says = panels.marker_function(curves, slopes, np.array([1.0, 1, 3]), 2, 5)
+    top, bottom = fig.axes
+    drawn = {line.get_label(): line.get_xydata() for line in top.lines}
+    np.testing.assert_allclose(drawn["true values"], [[0, 0], [1, 0], [2, 2]])
+    np.testing.assert_allclose(drawn["linear model"], [[0, 0], [1, -1], [2, -2]])
+    np.testing.assert_allclose(drawn["NeuralLasso"], [[0, 0], [1, 1.5], [2, 4.5]])
+    assert [path.vertices[1, 1] for path in bottom.collections[0].get_paths()] == [0, 0.75, 3, 0.75, 0, 1.5]
+    assert says == (
+        "One copy adds 1.50, two 4.50 (truly 0 and 2); in the linear model −1.00 and −2.00. "
+        "Markers with a visible effect: 4."
+    )
 
 
 def test_dots_mark_the_chosen_penalties():

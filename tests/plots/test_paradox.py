@@ -194,3 +194,28 @@ def test_the_dial_draws_every_score_panel_and_model():
         next(line for line in fig.axes[0].lines if line.get_linestyle() == ":").get_ydata(), [0.1, 0.6, 0.9]
     )
     assert [label.get_text() for label in fig.axes[2].get_xticklabels()] == ["none", "0.4", "0.8"]
+
+
+def test_one_panel_with_its_three_correlations(predictions, decomposition):
+    fig, says = paradox.barycentres_and_scores(predictions, decomposition, "GPSNN", "b")
+    left, right = fig.axes
+    mine = (decomposition["model"] == "GPSNN") & (decomposition["trait"] == "b")
+    r = decomposition[mine].set_index("quantity")["estimate"][[POOLED, INSIDE, BETWEEN]]
+    np.testing.assert_allclose([bar.get_width() for bar in right.patches], r)
+    shown = [f"{value:.2f}".replace("-", "−") for value in r]
+    assert [text.get_text() for text in right.texts] == shown
+    assert says == "Pooled correlation {}, within countries {}, of the country means {}.".format(*shown)
+    points = np.concatenate([drawn.get_offsets() for drawn in left.collections])
+    table = predictions[(predictions["model"] == "GPSNN") & (predictions["trait"] == "b")]
+    np.testing.assert_allclose(np.sort(points[:, 1]), np.sort(table["observed"]))
+
+
+def test_panels_of_all_models_and_traits_have_the_same_axes(predictions, decomposition):
+    limits = {
+        fig.axes[0].get_xlim() + fig.axes[0].get_ylim()
+        for model in ORDER
+        for trait in ("a", "b")
+        for fig, _ in [paradox.barycentres_and_scores(predictions, decomposition, model, trait)]
+    }
+    ((_, right, _, top),) = limits
+    assert right > predictions["predicted"].abs().max() and top > predictions["observed"].abs().max()
