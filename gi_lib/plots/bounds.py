@@ -266,7 +266,7 @@ def labels_and_bound(
     )
     right.axvline(replicates, color="0.7", linewidth=0.8, zorder=0)
     right.set(xlabel="replicates", ylabel="Pearson correlation", ylim=(0, 1.02), xlim=(0, numbers[-1] + 0.5))
-    right.legend(fontsize=8.5, loc="lower right")
+    right.legend(fontsize=8, loc="lower right")
     upper, second = (bound[replicates - 1] for bound in bounds.values())
     return fig, (
         f"Upper bound of a model {upper:.2f}; the perfect model scores {perfect[replicates - 1]:.2f} on these labels. "

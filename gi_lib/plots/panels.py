@@ -184,7 +184,7 @@ def marker_function(
     fig.subplots_adjust(left=0.15, right=0.97, bottom=0.12, top=0.97, hspace=0.42)
     colour = SCORE_COLOURS["within country"]
     top.plot([0, 1, 2], truth - truth[0], "o", color="white", markeredgecolor="black", label="true values")
-    top.plot(dosages, line * dosages, "--", color="#b3591b", linewidth=1.6, label="linear model")
+    top.plot(dosages, line * dosages, "--", color=BROWN, linewidth=1.6, label="linear model")
     top.plot(dosages, learned, color=colour, linewidth=2.4, label="NeuralLasso")
     top.axhline(0, color="black", linewidth=0.8, zorder=0)
     top.set(xlabel="dosage x", ylabel="g(x) − g(0)", xticks=[0, 1, 2], ylim=(-0.75, 2.25))
