@@ -166,13 +166,13 @@ def print_pdf(page: Path, target: Path) -> None:
     Raises
     ------
     OneFileError
-        If there is no Chromium, or no playwright to steer it.
+        If there is no Chromium, no playwright to steer it, or the page cannot be printed.
     """
     browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     if browser is None:
         raise OneFileError(f"Printing needs one of {', '.join(BROWSERS)} on the PATH; none is there.")
     try:
-        from playwright.sync_api import sync_playwright
+        from playwright.sync_api import Error, sync_playwright
     except ModuleNotFoundError:
         raise OneFileError("Printing needs playwright; install it: pip install -e '.[test]'.") from None
     foot = (
@@ -180,10 +180,10 @@ def print_pdf(page: Path, target: Path) -> None:
         '<span class="pageNumber"></span></div>'
     )
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=browser, args=["--headless", "--no-sandbox", "--disable-gpu"]
-        )
         try:
+            chromium = playwright.chromium.launch(
+                executable_path=browser, args=["--headless", "--no-sandbox", "--disable-gpu"]
+            )
             sheet = chromium.new_page()
             sheet.set_default_timeout(0)  # thousands of formulas take their time
             sheet.goto(page.resolve().as_uri(), wait_until="load")
@@ -199,5 +199,6 @@ def print_pdf(page: Path, target: Path) -> None:
                 outline=True,
                 tagged=True,
             )
-        finally:
             chromium.close()
+        except Error as error:
+            raise OneFileError(f"Chromium could not print {page}: {str(error).splitlines()[0]}") from None

@@ -18,6 +18,7 @@ from docutils import nodes
 from pybtex.plugin import register_plugin
 from pybtex.style.formatting.unsrt import Style as UnsrtStyle
 from pybtex.style.labels import BaseLabelStyle
+from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.transforms.post_transforms import SphinxPostTransform
@@ -170,6 +171,20 @@ def pattern_of(terms: list[str]) -> re.Pattern[str]:
     return re.compile(rf"(?<![\w-])(?:{'|'.join(groups)})(?![\w-])")
 
 
+def plain(paragraph: nodes.Node) -> str:
+    """Text of a paragraph without its citations and references, which are not resolved yet and show their keys."""
+    text = ""
+    for node in paragraph.findall():
+        if isinstance(node, nodes.Text):
+            above = node.parent
+            while above is not paragraph and not isinstance(above, pending_xref):
+                above = above.parent
+            if above is paragraph or above.get("reftype") == "term":
+                text += node
+    text = " ".join(text.split())
+    return re.sub(r"(?:\s*; see)?\s+([.,;:])", r"\1", text)
+
+
 def glossary_of(env: BuildEnvironment) -> dict[str, Term]:
     """All terms of the glossary by their names."""
     meanings = {}
@@ -177,9 +192,9 @@ def glossary_of(env: BuildEnvironment) -> dict[str, Term]:
     for page in {page for page, _ in terms.values()}:
         for item in env.get_doctree(page).findall(nodes.definition_list_item):
             definition = next(iter(item.findall(nodes.definition)), None)
+            meaning = plain(definition.children[0]) if definition and definition.children else ""
             for term in item.findall(nodes.term):
-                first = definition.children[0].astext() if definition and definition.children else ""
-                meanings |= dict.fromkeys(term["ids"], " ".join(first.split()))
+                meanings |= dict.fromkeys(term["ids"], meaning)
     return {name: Term(page, label, meanings.get(label, "")) for name, (page, label) in terms.items()}
 
 

@@ -128,7 +128,7 @@ GLOSSARY = """\
 
 ```{glossary}
 heritability
-  A share. More on it.
+  A {term}`bin` {cite:p}`who2020`; see {ref}`there`. More on it.
 
 F1 score
   A mean.
@@ -188,7 +188,7 @@ def test_the_first_use_of_a_term_in_prose_is_linked(tmp_path: Path) -> None:
     }
     assert meanings == {
         "genomic-heritability": "The share that markers explain.",
-        "heritability": "A share. More on it.",
+        "heritability": "A bin. More on it.",
         "bin": "A unit.",
         "F1-score": "A mean.",
     }

@@ -70,6 +70,12 @@ def test_without_a_browser_one_sentence_says_what_is_needed(tmp_path: Path, monk
         onefile.print_pdf(tmp_path / "a.html", tmp_path / "a.pdf")
 
 
+@pytest.mark.skipif(not any(map(shutil.which, onefile.BROWSERS)), reason="There is no chromium on the PATH.")
+def test_what_the_browser_cannot_print_is_said_in_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(OneFileError, match=r"Chromium could not print .*gone\.html: .*ERR_FILE_NOT_FOUND"):
+        onefile.print_pdf(tmp_path / "gone.html", tmp_path / "a.pdf")
+
+
 def test_printing_a_book_that_is_not_rendered_is_refused(toy: book.Project) -> None:
     with pytest.raises(book.BookError, match=r"index\.html is missing; render the book first"):
         book.print_book(toy)
