@@ -4,7 +4,9 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from gi_lib import book
 from gi_lib.exercises import (
+    LEVELS,
     ExerciseError,
     assigned,
     exercises,
@@ -13,6 +15,9 @@ from gi_lib.exercises import (
     quizzes,
     skeleton,
 )
+
+PROJECT = book.Project()
+CHAPTERS = sorted({page.notebook for page in PROJECT.pages.values()})
 
 QUESTION = """\
 What is half of *four*?
@@ -183,3 +188,31 @@ def test_a_function_keeps_its_head_and_its_description() -> None:
     empty = skeleton(exercise, code)
     assert empty == 'def half(x, *, of=2):\n    """Half of it."""\n    return ...'
     compile(empty, "empty", "exec")
+
+
+# --- every chapter --------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=CHAPTERS)
+def real(request: pytest.FixtureRequest) -> nbformat.NotebookNode:
+    return nbformat.read(PROJECT.notebooks / f"{request.param}.ipynb", as_version=4)
+
+
+def test_a_chapter_asks_from_recall_to_an_open_project(real: nbformat.NotebookNode) -> None:
+    levels = [list(LEVELS).index(exercise.level) for exercise in exercises(real)]
+    assert len(levels) >= 4
+    assert levels == sorted(levels)
+    assert (levels[0], levels[-1]) == (0, len(LEVELS) - 1)
+
+
+def test_a_chapter_has_checks_that_first_look_whether_there_is_an_answer(real: nbformat.NotebookNode) -> None:
+    checks = [exercise.check.text for exercise in exercises(real) if exercise.check]
+    assert len(checks) >= 2
+    assert all("answered(" in check and "assert " in check for check in checks)
+
+
+def test_a_chapter_has_questions_with_the_answer_at_different_places(real: nbformat.NotebookNode) -> None:
+    asked = quizzes(real)
+    assert len(asked) >= 3
+    assert len({quiz.name for quiz in asked}) == len(asked)
+    assert len({[choice.is_right for choice in quiz.choices].index(True) for quiz in asked}) > 1

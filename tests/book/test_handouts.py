@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from gi_lib import book
 from gi_lib.cli import app
+from gi_lib.exercises import exercises
 from gi_lib.handouts import (
     BEGIN,
     YOURS,
@@ -224,6 +225,18 @@ def test_the_command_writes_both_and_tries_them(executed: book.Project, tmp_path
 
 
 # --- the real chapters ----------------------------------------------------------------------------
+
+
+def test_every_check_has_wrong_answers_and_no_other_exercise_has() -> None:
+    checked = [
+        exercise.label
+        for name in dict.fromkeys(page.notebook for page in PROJECT.pages.values())
+        for exercise in exercises(nbformat.read(PROJECT.notebooks / f"{name}.ipynb", as_version=4))
+        if exercise.check
+    ]
+    assert list(WRONG) == checked
+    assert all(set(each) == {"answer", "message"} for answers in WRONG.values() for each in answers)
+    assert all(WRONG.values())
 
 
 @pytest.mark.slow
