@@ -75,6 +75,8 @@ def in_one_page(html: Path, chapters: Sequence[tuple[str, Sequence[str]]], title
 {head}
 <style>
 section.one-page {{ break-before: page; }}
+/* The theme's margins make Chromium name a title twice in the outline; broken lines lose their space there. */
+.bd-article h1 {{ all: revert; font-size: 1.9rem; font-family: var(--pst-font-family-heading); }}
 .one-title {{ padding-top: 30vh; text-align: center; }}
 .one-contents {{ break-before: page; }}
 .one-contents ol {{ list-style: none; padding-left: 1.2rem; }}
