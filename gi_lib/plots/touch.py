@@ -80,7 +80,7 @@ class Control:
     label
         Stands beside the control.
     values
-        At least two, in their order; each is given to ``draw``.
+        In their order; each is given to ``draw``.
     start
         Which of them the figure shows at first, and where it cannot be moved.
     show
@@ -89,7 +89,7 @@ class Control:
     Raises
     ------
     ValueError
-        If there are fewer than two values, `start` is none of them, or two are shown alike.
+        If there is no value, `start` is none of them, or two are shown alike.
     """
 
     label: str
@@ -98,10 +98,8 @@ class Control:
     show: Callable[[Any], str] = str
 
     def __post_init__(self) -> None:
-        if len(self.values) < 2:
-            raise ValueError(
-                f"The control {self.label!r} has {len(self.values)} values; it needs at least two."
-            )
+        if not len(self.values):
+            raise ValueError(f"The control {self.label!r} has no value.")
         if self.start not in self.values:
             allowed = ", ".join(map(repr, self.values))
             raise ValueError(f"The control {self.label!r} starts at {self.start!r}; allowed are {allowed}.")
