@@ -113,7 +113,7 @@ def point_buttons(app: Sphinx, pagename: str, templatename: str, context: dict, 
 
 # --- glossary -------------------------------------------------------------------------------------
 
-# Where a word is no part of running text, or is a link already. Code cells are containers of their own.
+# Where a word is no part of running text, is a link already, or may be none. Code cells are containers of their own.
 NOT_PROSE = {
     "caption",
     "citation",
@@ -129,6 +129,7 @@ NOT_PROSE = {
     "math_block",
     "raw",
     "rubric",
+    "summary",
     "table",
     "term",
     "title",

@@ -21,6 +21,10 @@ class choice(nodes.container):
     """One answer, with ``right``; its first child is what it says, the second why."""
 
 
+class summary(nodes.container):
+    """What an answer says. It is what is clicked, so nothing in it may be a link."""
+
+
 class Quiz(Directive):
     """The directive; `gi_lib.exercises` says how it is written."""
 
@@ -39,8 +43,7 @@ class Quiz(Directive):
         node += question
         for answer in parsed.choices:
             item = choice(right=answer.is_right)
-            for text in (answer.text, answer.why):
-                part = nodes.container()
+            for text, part in ((answer.text, summary()), (answer.why, nodes.container())):
                 self._parse(text, part)
                 item += part
             node += item
