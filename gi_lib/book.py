@@ -42,9 +42,10 @@ import yaml
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
-from gi_lib import __version__, citing, figures, links, onefile
+from gi_lib import __version__
 from gi_lib.datasets import registry
 from gi_lib.datasets.foreign import one_line
+from gi_lib.pages import citing, figures, links, onefile
 from gi_lib.process import (
     WriteError,
     locked,
@@ -72,6 +73,9 @@ THREAD_VARIABLES = (
     "NUMBA_NUM_THREADS",
     "LOKY_MAX_CPU_COUNT",
 )
+
+SETTINGS = ("title", "author", "copyright", "repository.url", "repository.branch", "html.baseurl")
+"""What ``_config.yml`` must say, besides what Jupyter Book wants."""
 
 STATUS_MARKER = "<!-- execution-status -->"
 LARGEST_RECORD = 200_000  # bytes of one recorded table: results are kept small and readable
@@ -146,8 +150,27 @@ class Project:
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """What ``_config.yml`` says."""
-        return yaml.safe_load((self.root / "_config.yml").read_text(encoding="utf-8"))
+        """What ``_config.yml`` says.
+
+        Raises
+        ------
+        BookError
+            If there is no such file, it cannot be read, or a setting is missing that citations and links need.
+        """
+        path = self.root / "_config.yml"
+        try:
+            settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise BookError(f"{path} cannot be read: {error.strerror}.") from None
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise BookError(f"{path} is no YAML: {one_line(error)}.") from None
+        for name in SETTINGS:
+            found = settings
+            for part in name.split("."):
+                found = found.get(part) if isinstance(found, dict) else None
+            if not isinstance(found, str):
+                raise BookError(f"{path} needs the setting {name}, a text.")
+        return settings
 
     @property
     def files_url(self) -> str:

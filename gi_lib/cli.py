@@ -372,7 +372,7 @@ def handouts(
 ) -> None:
     """Write a notebook for students and one for instructors of each executed chapter."""
     with _open_book(root) as (builder, project):
-        from gi_lib.handouts import hand_out, try_out
+        from gi_lib.teaching.handouts import hand_out, try_out
 
         n_unexpected = 0
         for name, notebook in hand_out(project, pages or [], out, scale):
@@ -399,7 +399,7 @@ def slides(
 ) -> None:
     """Write slides of each executed chapter: its figures, questions and key points."""
     with _open_book(root) as (_, project):
-        from gi_lib.slides import make_slides
+        from gi_lib.teaching.slides import make_slides
 
         for title, path in make_slides(project, pages or [], out, scale):
             typer.echo(f"{path}: {title}")

@@ -29,7 +29,7 @@ import xarray as xr
 from IPython.display import HTML, display
 from myst_nb import glue
 
-from gi_lib import plots
+from gi_lib import RENDERING, plots
 from gi_lib.cohorts import COHORTS, SCALES, CohortError, is_own, load_cohort, resolve_cohort
 from gi_lib.cohorts.panels import PANELS, load_panel, resolve_panel
 from gi_lib.datasets.cohort import fingerprint
@@ -504,8 +504,7 @@ def commit_of(name: str) -> str:
 
     Later commits elsewhere do not show, so that two builds of the same sources are alike.
     """
-    # What renders a page does not change what the page computes.
-    paths = ["gi_lib", ":!gi_lib/book.py", ":!gi_lib/cli.py", "data_manifest", f"notebooks/{name}.md"]
+    paths = ["gi_lib", *(f":!gi_lib/{part}" for part in RENDERING), "data_manifest", f"notebooks/{name}.md"]
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(REPOSITORY), *arguments, "--", *paths]

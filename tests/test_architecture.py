@@ -23,16 +23,10 @@ FLOORS = {
     "plots": 8,
     "sweep": 9,
     "notebook": 9,
-    "exercises": 9,
-    "citing": 9,
-    "figures": 9,
-    "links": 9,
-    "onefile": 9,
+    "pages": 9,
     "book": 10,
-    "plain": 11,
-    "handouts": 12,
-    "slides": 12,
-    "cli": 13,
+    "teaching": 11,
+    "cli": 12,
 }
 COMMAND_LINE = "cli"  # may call the other modules of the top floor
 

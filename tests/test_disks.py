@@ -17,6 +17,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from typer.testing import CliRunner
 
 from gi_lib import notebook
+from gi_lib.book import REPOSITORY
 from gi_lib.cli import app
 from gi_lib.cohorts.store import keep_cohort
 from gi_lib.datasets.cohort import open_cohort, save_cohort
@@ -252,6 +253,7 @@ def a_book(folder: Path) -> Path:
     (root / "book" / "_toc.yml").write_text(
         "format: jb-book\nroot: index\nchapters:\n- file: notebooks/toy\n"
     )
+    shutil.copy(REPOSITORY / "_config.yml", root)
     (root / "book" / "index.md").write_text("# Index\n" + 9000 * "text ")
     (root / "notebooks" / "toy.md").write_text(PAGE)
     (root / "notebooks" / "runs.yml").write_text("toy: {source: toy.md}\n")

@@ -10,7 +10,7 @@ from docutils.parsers.rst import Directive
 from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 
-from gi_lib.exercises import ExerciseError, parse_quiz
+from gi_lib.pages.exercises import ExerciseError, parse_quiz
 
 
 class quiz(nodes.container):
@@ -26,7 +26,7 @@ class summary(nodes.container):
 
 
 class Quiz(Directive):
-    """The directive; `gi_lib.exercises` says how it is written."""
+    """The directive; `gi_lib.pages.exercises` says how it is written."""
 
     has_content = True
     required_arguments = 1

@@ -127,6 +127,25 @@ def test_the_set_up_cell_fetches_and_installs_where_the_package_is_missing(
     assert sys.path[0] == str(Path.cwd()) and (Path.cwd() / "gi_marker.py").exists()
 
 
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (None, r"_config\.yml cannot be read: No such file or directory\.$"),
+        ("title: [", r"_config\.yml is no YAML: .*\.$"),
+        ("- a", r"_config\.yml needs the setting title, a text\.$"),
+        (
+            "{title: a, author: b, copyright: '2026', repository: {url: c}}",
+            r"needs the setting repository\.branch, a text\.$",
+        ),
+    ],
+)
+def test_settings_are_checked(toy: book.Project, text: str | None, sentence: str) -> None:
+    config = toy.root / "_config.yml"
+    config.unlink() if text is None else config.write_text(text)
+    with pytest.raises(book.BookError, match=sentence):
+        book.sync_pairs(toy)
+
+
 # --- parameters -----------------------------------------------------------------------------------
 
 DECLARED = {

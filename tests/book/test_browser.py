@@ -19,7 +19,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from gi_lib import book, links, onefile
+from gi_lib import book
+from gi_lib.pages import links, onefile
 
 HTML = Path(os.environ.get("GI_BOOK_HTML") or Path(__file__).parents[2] / "_build" / "html")
 REQUIRED = os.environ.get("GI_REQUIRE_BROWSER") == "1"
@@ -439,7 +440,7 @@ def test_the_book_is_printed_into_one_file_with_numbers_links_and_an_outline(tmp
     whole.write_text(
         onefile.in_one_page(HTML, [("", chosen[:1]), ("Chapters", chosen[1:])], "Title", "Version")
     )
-    command = "import sys, pathlib as p, gi_lib.onefile as o; o.print_pdf(*map(p.Path, sys.argv[1:]))"
+    command = "import sys, pathlib as p, gi_lib.pages.onefile as o; o.print_pdf(*map(p.Path, sys.argv[1:]))"
     subprocess.run([sys.executable, "-c", command, whole, tmp_path / "whole.pdf"], check=True)
     pdf = PdfReader(tmp_path / "whole.pdf")
     assert len(pdf.pages) > 10

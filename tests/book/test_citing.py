@@ -7,7 +7,8 @@ import nbformat
 import pytest
 from pybtex.database import parse_string
 
-from gi_lib import __version__, book, citing
+from gi_lib import __version__, book
+from gi_lib.pages import citing
 
 PROJECT = book.Project()
 BIBLIOGRAPHY = PROJECT.root / "book" / "references.bib"

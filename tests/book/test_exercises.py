@@ -5,7 +5,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from gi_lib import book
-from gi_lib.exercises import (
+from gi_lib.pages.exercises import (
     LEVELS,
     ExerciseError,
     assigned,

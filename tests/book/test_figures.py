@@ -6,8 +6,9 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from gi_lib import book, figures
-from gi_lib.figures import FigureError
+from gi_lib import book
+from gi_lib.pages import figures
+from gi_lib.pages.figures import FigureError
 
 PROJECT = book.Project()
 PAGES = {

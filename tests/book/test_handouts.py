@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 
 from gi_lib import book
 from gi_lib.cli import app
-from gi_lib.exercises import exercises
-from gi_lib.handouts import (
+from gi_lib.pages.exercises import exercises
+from gi_lib.teaching.handouts import (
     BEGIN,
     YOURS,
     Wrong,
@@ -27,7 +27,7 @@ from gi_lib.handouts import (
     students,
     try_out,
 )
-from gi_lib.plain import Places, Plain
+from gi_lib.teaching.plain import Places, Plain
 
 PROJECT = book.Project()
 WRONG = yaml.safe_load((Path(__file__).parent / "wrong_answers.yml").read_text(encoding="utf-8"))

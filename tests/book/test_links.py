@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gi_lib import book, links
+from gi_lib import book
+from gi_lib.pages import links
 
 
 @pytest.fixture

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from gi_lib import book, onefile
-from gi_lib.onefile import OneFileError
+from gi_lib import book
+from gi_lib.pages import onefile
+from gi_lib.pages.onefile import OneFileError
 
 PAGE = """\
 <html><head><link rel="stylesheet" href="{up}_static/a.css?v=1"/><script src="{up}_static/print.js?v=2"></script>

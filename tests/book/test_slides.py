@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from gi_lib import book
 from gi_lib.cli import app
-from gi_lib.plain import Places
-from gi_lib.slides import LONGEST_LIST, comparisons, deck, figures, make_slides
+from gi_lib.teaching.plain import Places
+from gi_lib.teaching.slides import LONGEST_LIST, comparisons, deck, figures, make_slides
 
 PNG = base64.b64encode(b"a picture").decode()
 HEAD = """\

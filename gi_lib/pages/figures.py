@@ -16,7 +16,7 @@ from types import FunctionType
 
 from nbformat import NotebookNode
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 PLOTS = "gi_lib.plots"
 
 

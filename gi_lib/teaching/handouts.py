@@ -20,7 +20,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from gi_lib.book import BookError, Page, Project, retitle, write_notebook
 from gi_lib.datasets.foreign import one_line
-from gi_lib.exercises import (
+from gi_lib.pages.exercises import (
     LEVELS,
     Exercise,
     ExerciseError,
@@ -29,8 +29,8 @@ from gi_lib.exercises import (
     pieces,
     skeleton,
 )
-from gi_lib.plain import Places, Plain, glued
 from gi_lib.process import make_folder, or_elsewhere
+from gi_lib.teaching.plain import Places, Plain, glued
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 YOURS = {"code": "# YOUR CODE HERE", "markdown": "*Your answer:*"}

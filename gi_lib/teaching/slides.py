@@ -18,9 +18,9 @@ from mdit_py_plugins.dollarmath import dollarmath_plugin
 from nbformat import NotebookNode
 
 from gi_lib.book import BookError, Page, Project, retitle
-from gi_lib.exercises import ExerciseError, Quiz, pieces, quizzes
-from gi_lib.plain import Places, Plain, glued
+from gi_lib.pages.exercises import ExerciseError, Quiz, pieces, quizzes
 from gi_lib.process import make_folder, or_elsewhere, write_text
+from gi_lib.teaching.plain import Places, Plain, glued
 
 LONGEST_LIST, LONGEST_TABLE = 5, 6  # key points and rows on one slide
 COMPARED = ("Paper beside ours", "Rule beside what was measured", "The recorded run")

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
-import yaml
 from nbformat import NotebookNode
 
 from gi_lib.book import BookError, Project
-from gi_lib.exercises import QUIZ, parse_quiz
+from gi_lib.pages.exercises import QUIZ, parse_quiz
 
 
 def glued(notebook: NotebookNode) -> dict[str, object]:
@@ -34,8 +33,7 @@ class Places:
     """Where the labels of the book are, and what stands there."""
 
     def __init__(self, project: Project):
-        config = yaml.safe_load((project.root / "_config.yml").read_text(encoding="utf-8"))
-        self.base = str(config.get("html", {}).get("baseurl", "")).rstrip("/")
+        self.base = project.settings["html"]["baseurl"].rstrip("/")
         self.titles: dict[str, str] = {}  # of pages
         self.labels: dict[str, tuple[str, str]] = {}  # page and title
         self.cited = _citations(project.root / "book" / "references.bib")

@@ -1,0 +1,1 @@
+"""What a lecturer takes from the book: notebooks to hand out, and slides."""
