@@ -240,7 +240,7 @@ def test_every_check_has_wrong_answers_and_no_other_exercise_has() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", (os.environ.get("GI_HANDOUTS") or "heritability").split(","))
+@pytest.mark.parametrize("page", (os.environ.get("GI_HANDOUTS") or "verdict").split(","))
 def test_wrong_answers_get_a_message_that_helps(page: str, tmp_path: Path) -> None:
     """``GI_HANDOUTS=galiana,ionome`` tries these pages, ``all`` every one."""
     for name in PROJECT.pages if page == "all" else [page]:
