@@ -19,6 +19,7 @@ from gi_lib.training.estimators import (
     GalianaRegressor,
     GPSNNRegressor,
     fit_together,
+    learns_together,
 )
 from gi_lib.training.inputs import Counts, Features, Held, Inputs, SharedCounts, count_inputs, distinct_rows
 from gi_lib.training.loop import (
@@ -64,6 +65,7 @@ __all__ = [
     "cross_entropy",
     "distinct_rows",
     "fit_together",
+    "learns_together",
     "masked_mse",
     "predict",
     "prior_edges",

@@ -111,6 +111,19 @@ class _Network(BaseEstimator):
         return predict(self.network_, inputs, output=output)
 
 
+def learns_together(estimator: object) -> bool:
+    """Whether `fit_together` does what the ``fit`` of an estimator does.
+
+    A class with a ``fit`` of its own, below the one that ``fitting`` comes from, wants to be asked by that ``fit``.
+    """
+    if not hasattr(estimator, "fitting"):
+        return False
+    fit, fitting = (
+        next(kind for kind in type(estimator).__mro__ if name in vars(kind)) for name in ("fit", "fitting")
+    )
+    return issubclass(fitting, fit)
+
+
 def fit_together(
     estimators: Sequence[_Network],
     X: np.ndarray | Held,

@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from gi_lib.training.estimators import fit_together
+from gi_lib.training.estimators import fit_together, learns_together
 from gi_lib.training.inputs import Held
 from gi_lib.training.together import Fitting
 
@@ -61,7 +61,7 @@ class FewerLabels(RegressorMixin, BaseEstimator):
         """
         if len(X) != len(y):
             raise ValueError(f"X has {len(X)} accessions but y has {len(y)}; they must be the same.")
-        if hasattr(self.estimator, "fitting"):
+        if learns_together(self.estimator):
             return fit_together([self], X, y, source=source)[0]
         kept, y = self._keep(y)
         if "source" in inspect.signature(self.estimator_.fit).parameters:
@@ -70,7 +70,7 @@ class FewerLabels(RegressorMixin, BaseEstimator):
             self.estimator_.fit(X[kept], y[kept])
         return self
 
-    @available_if(lambda self: hasattr(self.estimator, "fitting"))
+    @available_if(lambda self: learns_together(self.estimator))
     def fitting(
         self, X: Held, samples: np.ndarray, y: np.ndarray, source: np.ndarray | None = None
     ) -> Fitting:

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from gi_lib.datasets.cohort import fingerprint
 from gi_lib.process import make_folder, written_whole
-from gi_lib.training import fit_together
+from gi_lib.training import fit_together, learns_together
 from gi_lib.validation.cache import cached_predictions, prediction_key
 from gi_lib.validation.model import Model, model_inputs
 from gi_lib.validation.splits import Fold, Split, derived_seed
@@ -166,7 +166,7 @@ def _predictions(
         for model in models:
             X, besides = model_inputs(cohort, model.inputs), besides_labels(cohort, model)
             # Networks are trained on all folds at once, other models fold by fold.
-            together = hasattr(model.estimator, "fitting")
+            together = learns_together(model.estimator)
             for part in [folds] if together else [[fold] for fold in folds]:
                 bar.set_postfix_str(
                     f"{model.name}, fold {part[0].fold + 1}" + " and others" * (len(part) > 1)
@@ -264,7 +264,7 @@ def fit_predict(
     samples = [fold.train for fold in folds]
     if not besides and labels.dtype.kind == "f":
         samples = [train[~np.isnan(labels[train]).all(axis=1)] for train in samples]
-    if all(hasattr(estimator, "fitting") for estimator in estimators):
+    if all(map(learns_together, estimators)):
         fit_together(estimators, X, labels, samples, **besides)
     else:
         for estimator, train in zip(estimators, samples, strict=True):
@@ -296,7 +296,7 @@ def fit_side_by_side(
     estimators = [seeded(model.estimator, seed, fold) for _, model, fold in tasks]
     together: dict[tuple, list[int]] = {}
     for number, (cohort, model, _) in enumerate(tasks):
-        if hasattr(estimators[number], "fitting"):
+        if learns_together(estimators[number]):
             size = model_inputs(cohort, model.inputs).shape[1:]
             kind = model.inputs, size, cohort.sizes["trait"], tuple(besides_labels(cohort, model))
             together.setdefault(kind, []).append(number)

@@ -11,7 +11,14 @@ from sklearn.preprocessing import StandardScaler
 from gi_lib.datasets.simulate import simulate_shoot_branching
 from gi_lib.encoding.scaling import CountScaler, Flatten
 from gi_lib.models import CountryMean, ExpressionPrior, map_neighbours, ridge
-from gi_lib.training import BINNRegressor, FrozenGalianaRegressor, GalianaRegressor, GPSNNRegressor, Held
+from gi_lib.training import (
+    BINNRegressor,
+    FrozenGalianaRegressor,
+    GalianaRegressor,
+    GPSNNRegressor,
+    Held,
+    learns_together,
+)
 from gi_lib.validation import CountryFolds, Fold, Model, RandomFolds, RegionFolds, find_leaks
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -97,6 +104,29 @@ def test_test_accessions_in_the_source_task_are_found(cohort):
     assert "The predictions depend on the source labels of the accessions to be predicted." in found
     assert "The predictions depend on the genomes of other accessions to be predicted." in found
     assert "The predictions depend on the labels of the accessions to be predicted." not in found
+
+
+def test_a_fit_of_ones_own_is_the_one_that_is_asked(cohort):
+    """Networks train on all folds at once, but not past a ``fit`` that a class overrides."""
+
+    class LearnsFromAll(FrozenGalianaRegressor):
+        def fit(self, X, y, source=None, after_epoch=None):
+            genomes, known = everybody
+            return super().fit(
+                np.concatenate([X, genomes]),
+                np.concatenate([y, np.full((len(genomes), y.shape[1]), np.nan)]),
+                np.concatenate([np.full((len(X), known.shape[1]), np.nan), known]),
+            )
+
+    def learned_before(raw: xr.Dataset):
+        nonlocal everybody
+        everybody = raw["counts"].values, raw["source_trait_value"].values
+        return raw, Model("leaky", LearnsFromAll(**QUICK, source_epochs=2, head_hidden=5), "counts")
+
+    everybody = None
+    assert learns_together(TRANSFER) and not learns_together(LearnsFromAll())
+    found = find_leaks(cohort, learned_before, SPLIT)
+    assert "The predictions depend on the source labels of the accessions to be predicted." in found
 
 
 def test_genes_selected_by_all_labels_are_found(cohort):
