@@ -3,6 +3,7 @@
 import datetime
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +31,20 @@ def shown(**output: object) -> nbformat.NotebookNode:
 
 def test_paired_notebooks_are_up_to_date() -> None:
     assert book.sync_pairs(book.Project(), check=True) == [], "run `make sync`"
+
+
+def test_no_text_holds_two_versions_of_a_line() -> None:
+    """As a merge leaves them where it cannot decide."""
+    project = book.Project()
+    texts = [
+        *project.notebooks.glob("*.md"),
+        *(project.root / "book").glob("*.md"),
+        *project.root.glob("*.md"),
+    ]
+    marked = [
+        text.name for text in texts if re.search(r"^(<{7}|>{7}) ", text.read_text(encoding="utf-8"), re.M)
+    ]
+    assert texts and not marked
 
 
 def test_parameter_sets_fit_their_notebooks() -> None:
