@@ -779,6 +779,23 @@ def retitle(notebook: NotebookNode, title: str) -> NotebookNode:
     raise BookError(f"A page titled {title!r} has no heading to replace.")
 
 
+def read_executed(project: Project, page: Page, scale: str) -> NotebookNode:
+    """The executed notebook of a page, under the title of the page.
+
+    Raises
+    ------
+    BookError
+        If it has not been executed.
+    """
+    executed = project.executed(page.name, check_scale(scale))
+    if not executed.exists():
+        raise BookError(
+            f"Page {page.name} has not been executed at scale {scale}; run 'gi build', or 'gi book execute' for it."
+        )
+    notebook = nbformat.read(executed, as_version=4)
+    return retitle(notebook, page.title) if page.title else notebook
+
+
 def stage(project: Project, scale: str = "demo") -> Path:
     """Lay prose pages and executed notebooks side by side, as Jupyter Book wants them.
 
@@ -813,17 +830,9 @@ def _stage(project: Project, scale: str) -> Path:
         (staged / "notebooks").mkdir()
     records, notebooks, drawn = [], {}, {}
     for page in project.pages.values():
-        executed = project.executed(page.name, scale)
-        if not executed.exists():
-            raise BookError(
-                f"Page {page.name} has not been executed at scale {scale}; run 'gi book execute' first."
-            )
-        notebook = nbformat.read(executed, as_version=4)
+        notebook = notebooks[page.name] = read_executed(project, page, scale)
         if page.suffix:
             suffix_labels(notebook, page.suffix)
-        if page.title:
-            retitle(notebook, page.title)
-        notebooks[page.name] = notebook
         record = json.loads(project.record(page.name, scale).read_text(encoding="utf-8"))
         records.append(record)
         published, drawn[page.name] = _published(project, page, notebook)

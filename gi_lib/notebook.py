@@ -34,6 +34,7 @@ from gi_lib.cohorts import COHORTS, SCALES, CohortError, is_own, load_cohort, re
 from gi_lib.cohorts.panels import PANELS, load_panel, resolve_panel
 from gi_lib.datasets.cohort import fingerprint
 from gi_lib.datasets.registry import DataError
+from gi_lib.plots.style import number
 from gi_lib.process import make_room, or_elsewhere, write_text
 from gi_lib.training import DEVICES, resolve_device
 
@@ -431,20 +432,15 @@ def interval(estimate: float, low: float, high: float, digits: int = 2) -> str:
     return f"{number(estimate, digits)} [{number(low, digits)}, {number(high, digits)}]"
 
 
-def number(value: float, digits: int = 2) -> str:
-    """A number with a true minus sign; a dash where there is none.
+def power_of_ten(exponent: int) -> str:
+    """As text that needs no typesetting.
 
     Examples
     --------
-    >>> number(-0.214), number(-0.001), number(float("nan"))
-    ('−0.21', '0.00', '–')
+    >>> power_of_ten(-5)
+    '10⁻⁵'
     """
-    if math.isnan(value):
-        return "–"
-    text = f"{value:,.{digits}f}"
-    if float(text.replace(",", "")) == 0:
-        text = text.lstrip("-")
-    return text.replace("-", "−")
+    return "10" + str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
 def percent(share: float, digits: int = 0) -> str:

@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import platform
+import re
 import shlex
 import shutil
 import threading
@@ -167,10 +168,11 @@ def _drop_left(path: Path) -> None:
     """
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
         writer = left.name.removeprefix(f".{path.name}.").removesuffix(".tmp")
-        node, pid, *_ = *writer.rsplit("-", 2), "", ""
-        if node != platform.node() or not pid.isdecimal():
+        here = re.fullmatch(rf"{re.escape(platform.node())}-(\d+)-\d+", writer)
+        if here is None:  # of another machine, or another file
             continue
-        if left not in _WRITING if int(pid) == os.getpid() else not is_running(int(pid)):
+        pid = int(here[1])
+        if left not in _WRITING if pid == os.getpid() else not is_running(pid):
             _remove(left)
 
 

@@ -23,6 +23,8 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
+from gi_lib.pages.citing import authors_of
+
 # --- bibliography ---------------------------------------------------------------------------------
 
 
@@ -39,15 +41,7 @@ class AuthorYearLabels(BaseLabelStyle):
 
     @staticmethod
     def _label(entry: Any) -> str:
-        names = [" ".join(p.prelast_names + p.last_names) for p in entry.persons.get("author", [])]
-        match names:
-            case []:
-                who = entry.key
-            case [_] | [_, _]:
-                who = " and ".join(names)
-            case _:
-                who = f"{names[0]} et al."
-        return f"{who}, {entry.fields.get('year', 'n.d.')}"
+        return f"{authors_of(entry)}, {entry.fields.get('year', 'n.d.')}"
 
 
 class AuthorYearStyle(UnsrtStyle):

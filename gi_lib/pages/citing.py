@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from nbformat import NotebookNode
 
@@ -45,17 +46,23 @@ def entries(bibliography: Path, keys: Sequence[str]) -> list[str]:
     return [re.search(rf"^@\w+\{{{key},.*?^\}}$", text, re.MULTILINE | re.DOTALL)[0] for key in keys]
 
 
+def authors_of(work: Any) -> str:
+    """Family names of the authors of an entry that pybtex has read, "et al." after the first of three or more."""
+    names = [
+        " ".join([*person.prelast_names, *person.last_names]) for person in work.persons.get("author", [])
+    ]
+    return f"{names[0]} et al." if len(names) > 2 else " and ".join(names) or work.key
+
+
 def _as_text(entry: str) -> str:
     """One entry as a line: who, when, what, where."""
     from pybtex.database import parse_string  # slow to import, and needed here alone
 
     (work,) = parse_string(entry, "bibtex").entries.values()
-    names = [" ".join([*person.prelast_names, *person.last_names]) for person in work.persons["author"]]
-    who = " and ".join(names) if len(names) < 3 else f"{names[0]} et al."
     fields = work.fields
     what = re.sub(r"[{}]", "", fields["title"])
     where = fields.get("journal") or fields.get("howpublished") or fields.get("booktitle", "")
-    return f"{who} ({fields['year']}). {what}. {where}. https://doi.org/{fields['doi']}"
+    return f"{authors_of(work)} ({fields['year']}). {what}. {where}. https://doi.org/{fields['doi']}"
 
 
 def chapter_citation(name: str, notebook: NotebookNode, book: Book, bibliography: Path) -> str:

@@ -9,7 +9,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from gi_lib.datasets.pathways import Edges
-from gi_lib.plots.style import GREY_DARK, INK, INK_PALE
+from gi_lib.plots.style import GREY_DARK, INK, INK_PALE, number
 
 
 def responses(
@@ -43,9 +43,7 @@ def latents_and_levels(latents: np.ndarray, levels: np.ndarray, names: Sequence[
     fig, axes = plt.subplots(1, len(names), figsize=(2.2 * len(names), 2.6))
     for ax, latent, level, name in zip(axes, latents.T, levels.T, names, strict=True):
         ax.plot(level, latent, ".", color=INK, markersize=4, alpha=0.6)
-        ax.set(
-            title=f"{name}, r = {np.corrcoef(latent, level)[0, 1]:.2f}".replace("-", "−"), xlabel="true level"
-        )
+        ax.set(title=f"{name}, r = {number(np.corrcoef(latent, level)[0, 1])}", xlabel="true level")
     axes[0].set_ylabel("latent")
     return fig
 
@@ -95,11 +93,11 @@ def sensitivity_bars(table: pd.DataFrame, names: Sequence[str]) -> Figure:
     methods = list(table["method"].drop_duplicates())
     fig, ax = plt.subplots(figsize=(7, 3.4))
     width = 0.8 / len(methods)
-    for number, (method, colour) in enumerate(
+    for place, (method, colour) in enumerate(
         zip(methods, [GREY_DARK, *sns.color_palette("colorblind")], strict=False)
     ):
         mine = table[table["method"] == method].set_index("entity").reindex(names)
-        x = np.arange(len(names)) + (number - (len(methods) - 1) / 2) * width
+        x = np.arange(len(names)) + (place - (len(methods) - 1) / 2) * width
         ax.bar(x, mine["estimate"], width, color=colour, label=method)
         ax.vlines(x, mine["low"], mine["high"], color="black", linewidth=1)
     ax.set(xticks=range(len(names)), xticklabels=names, ylabel="share of the summed sensitivity")

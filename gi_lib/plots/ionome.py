@@ -8,7 +8,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from gi_lib.plots.style import BLUE, COUNTRY_COLOURS, OTHER_COUNTRIES
+from gi_lib.plots.style import BLUE, COUNTRY_COLOURS, OTHER_COUNTRIES, number
 
 _PALETTE = sns.color_palette("colorblind", 10)
 MODEL_STYLES = {
@@ -143,9 +143,7 @@ def best_predicted(predictions: pd.DataFrame, cells: pd.DataFrame, n_columns: in
         points = predictions[chosen]
         colour = COUNTRY_COLOURS.get(cell.country, OTHER_COUNTRIES)
         ax.scatter(points["predicted"], points["observed"], s=10, color=colour, linewidth=0)
-        ax.set_title(
-            f"{cell.trait}\n{cell.country}, r = {cell.correlation:.2f}".replace("-", "−"), fontsize=8
-        )
+        ax.set_title(f"{cell.trait}\n{cell.country}, r = {number(cell.correlation)}", fontsize=8)
         ax.tick_params(labelsize=6)
     for ax in axes.flat[len(cells) :]:
         ax.axis("off")

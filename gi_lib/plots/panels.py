@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullFormatter
 
-from gi_lib.plots.style import BLUE, BROWN, GREY, GREY_DARK, GREY_MID, INK, SCORE_COLOURS, two_decimals
+from gi_lib.plots.style import BLUE, BROWN, GREY, GREY_DARK, GREY_MID, INK, SCORE_COLOURS, number
 
 VISIBLE = 0.01
 """What a function of a marker must reach to be counted."""
@@ -196,7 +196,7 @@ def marker_function(
     )
     bottom.set(xlabel="marker", ylabel="largest |g|", xlim=(-1, len(sizes)), ylim=(0, highest))
     one, two = (learned[np.abs(dosages - copies).argmin()] for copies in (1, 2))
-    one, two, of_line, of_lines = map(two_decimals, (one, two, line, 2 * line))
+    one, two, of_line, of_lines = map(number, (one, two, line, 2 * line))
     return fig, (
         f"One copy adds {one}, two {two} (truly {truth[1] - truth[0]:g} and {truth[2] - truth[0]:g}); in the linear "
         f"model {of_line} and {of_lines}. Markers with a visible effect: {(sizes > VISIBLE).sum()}."

@@ -23,7 +23,7 @@ from gi_lib.evaluation.paradox import (
 )
 from gi_lib.plots.accessions import scatter_by_country
 from gi_lib.plots.ionome import MODEL_STYLES
-from gi_lib.plots.style import BROWN, GOLD, GREY_LIGHT, RED, SCORE_COLOURS, country_groups, two_decimals
+from gi_lib.plots.style import BROWN, GOLD, GREY_LIGHT, RED, SCORE_COLOURS, country_groups, number
 
 CONTRIBUTION_COLOURS = {FROM_BETWEEN: GOLD, FROM_INSIDE: SCORE_COLOURS[WITHIN]}
 PARADOX_COLOURS = {
@@ -142,8 +142,8 @@ def barycentres(
     )
     for ax, model in zip(axes.flat, models, strict=False):
         _panel(chosen[chosen["model"] == model], ax)
-        between, inside = (f"{r.get((model, name), np.nan):.2f}" for name in (BETWEEN, INSIDE))
-        ax.set_title(f"{model}\nr between {between}, within {inside}".replace("-", "−"), fontsize=9)
+        between, inside = (number(r.get((model, name), np.nan)) for name in (BETWEEN, INSIDE))
+        ax.set_title(f"{model}\nr between {between}, within {inside}", fontsize=9)
         ax.set_xlabel("predicted")
         ax.locator_params(axis="x", nbins=5)
     for row in axes:
@@ -210,7 +210,7 @@ def barycentres_and_scores(
     values, colours = zip(*scores.values(), strict=True)
     right.barh(places, np.nan_to_num(values), color=colours, height=0.6)
     for place, value in zip(places, values, strict=True):
-        right.text(max(np.nan_to_num(value), 0) + 0.03, place, two_decimals(value), va="center", fontsize=10)
+        right.text(max(np.nan_to_num(value), 0) + 0.03, place, number(value), va="center", fontsize=10)
     right.axvline(0, color="black", linewidth=0.8)
     right.set(
         yticks=places, yticklabels=scores, xlabel="Pearson correlation", xlim=(-0.45, 1.3), xticks=[0, 0.5, 1]
@@ -220,7 +220,7 @@ def barycentres_and_scores(
     fig.legend(
         handles, names, loc="lower center", ncols=len(names), fontsize=9, columnspacing=0.8, handletextpad=0
     )
-    pooled, inside, between = map(two_decimals, values)
+    pooled, inside, between = map(number, values)
     return fig, f"Pooled correlation {pooled}, within countries {inside}, of the country means {between}."
 
 

@@ -1,5 +1,7 @@
 """One palette, one font size, one look for the whole book."""
 
+import math
+
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
@@ -42,15 +44,20 @@ def use_style() -> None:
     )
 
 
-def two_decimals(value: float) -> str:
-    """A number in a picture or its sentence, with a true minus sign; a dash where there is none.
+def number(value: float, digits: int = 2) -> str:
+    """A number in a picture or a text, with a true minus sign; a dash where there is none.
 
     Examples
     --------
-    >>> two_decimals(-0.214), two_decimals(-0.001), two_decimals(float("nan"))
+    >>> number(-0.214), number(-0.001), number(float("nan"))
     ('−0.21', '0.00', '–')
     """
-    return "–" if np.isnan(value) else f"{round(value, 2) + 0:.2f}".replace("-", "−")
+    if math.isnan(value):
+        return "–"
+    text = f"{value:,.{digits}f}"
+    if float(text.replace(",", "")) == 0:
+        text = text.lstrip("-")
+    return text.replace("-", "−")
 
 
 def country_groups(country: np.ndarray) -> list[tuple[str, np.ndarray, tuple]]:

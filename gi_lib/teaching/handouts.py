@@ -14,11 +14,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from gi_lib.book import BookError, Page, Project, retitle, write_notebook
+from gi_lib.book import BookError, Page, Project, read_executed, write_notebook
 from gi_lib.datasets.foreign import one_line
 from gi_lib.pages.exercises import (
     LEVELS,
@@ -66,13 +65,9 @@ def hand_out(
     places = Places(project)
     with or_elsewhere("choose another folder", BookError):
         for page in pages:
-            executed = project.executed(page.name, scale)
-            if not executed.exists():
-                raise BookError(
-                    f"Page {page.name} has not been executed at scale {scale}; run 'gi build' first."
-                )
+            executed = read_executed(project, page, scale)
             try:
-                notebook = instructors(nbformat.read(executed, as_version=4), page, places)
+                notebook = instructors(executed, page, places)
             except ExerciseError as error:
                 raise BookError(f"Page {page.name}: {error}") from None
             for kind, made in (("instructor", notebook), ("student", students(notebook))):
@@ -101,9 +96,6 @@ def instructors(notebook: NotebookNode, page: Page, places: "Places") -> Noteboo
         Solution cells and checks carry nbgrader's metadata, version 3. An answer that no check looks at is graded by
         hand.
     """
-    notebook = copy.deepcopy(notebook)
-    if page.title:
-        retitle(notebook, page.title)
     known = {exercise.label: exercise for exercise in exercises(notebook)}
     number = {label: i for i, label in enumerate(known, start=1)}
     say = Plain(places, page.name, glued(notebook))

@@ -11,6 +11,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from gi_lib.book import BookError, Project
+from gi_lib.pages.citing import authors_of
 from gi_lib.pages.exercises import QUIZ, parse_quiz
 
 
@@ -75,15 +76,10 @@ def _citations(path: Path) -> dict[str, tuple[str, str]]:
         return {}
     from pybtex.database import parse_file
 
-    found = {}
-    for key, entry in parse_file(str(path)).entries.items():
-        names = [
-            " ".join((*person.prelast_names, *person.last_names))
-            for person in entry.persons.get("author", [])
-        ]
-        who = f"{names[0]} et al." if len(names) > 2 else " and ".join(names) or key
-        found[key] = (re.sub(r"[{}]", "", who), str(entry.fields.get("year", "n.d.")))
-    return found
+    return {
+        key: (re.sub(r"[{}]", "", authors_of(entry)), str(entry.fields.get("year", "n.d.")))
+        for key, entry in parse_file(str(path)).entries.items()
+    }
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-import nbformat
 from latex2mathml.converter import convert as to_mathml
 from markdown_it import MarkdownIt
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 from nbformat import NotebookNode
 
-from gi_lib.book import BookError, Page, Project, retitle
+from gi_lib.book import BookError, Page, Project, read_executed
 from gi_lib.pages.exercises import ExerciseError, Quiz, pieces, quizzes
 from gi_lib.process import make_folder, or_elsewhere, write_text
 from gi_lib.teaching.plain import Places, Plain, glued
@@ -66,14 +65,7 @@ def make_slides(
     places, made = Places(project), []
     with or_elsewhere("choose another folder", BookError):
         for page in pages:
-            executed = project.executed(page.name, scale)
-            if not executed.exists():
-                raise BookError(
-                    f"Page {page.name} has not been executed at scale {scale}; run 'gi build' first."
-                )
-            notebook = nbformat.read(executed, as_version=4)
-            if page.title:
-                retitle(notebook, page.title)
+            notebook = read_executed(project, page, scale)
             path = make_folder(folder) / f"{page.name}.html"
             try:
                 write_text(path, deck(notebook, page, places))

@@ -1,12 +1,13 @@
 """A tiny book in a temporary folder, rendered with the real settings, extension and style."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from gi_lib.book import REPOSITORY, Project
+from gi_lib.book import REPOSITORY, Project, convert, write_notebook
 
 HEADER = """\
 ---
@@ -104,3 +105,18 @@ def make_toy() -> Callable[[Path], Project]:
 def toy(make_toy: Callable[[Path], Project], tmp_path: Path) -> Project:
     """One of them."""
     return make_toy(tmp_path / "toy")
+
+
+@pytest.fixture(scope="session")
+def as_executed() -> Callable[[Project], None]:
+    """Lay the pages of a book where executed ones are, without results."""
+
+    def lay(project: Project) -> None:
+        for name, page in project.pages.items():
+            executed, record = project.executed(name, "demo"), project.record(name, "demo")
+            executed.parent.mkdir(parents=True, exist_ok=True)
+            write_notebook(executed, convert(project.notebooks / page.source))
+            facts = {"page": name, "parameters": {}, "seconds": 1.5, "data_kind": None, "commit": None}
+            record.write_text(json.dumps(facts | {"started": "2026-01-02T03:04:05+00:00"}))
+
+    return lay

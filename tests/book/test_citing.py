@@ -1,6 +1,5 @@
 """A citation for every chapter: it parses, and names what it has to."""
 
-import json
 import re
 
 import nbformat
@@ -49,13 +48,8 @@ def test_every_paper_is_behind_some_chapter() -> None:
     assert cited == set(citing.PAPERS)
 
 
-def test_a_staged_page_ends_with_its_citation_and_has_no_set_up(toy: book.Project) -> None:
-    for name, page in toy.pages.items():  # as if they had been executed
-        executed, record = toy.executed(name, "demo"), toy.record(name, "demo")
-        executed.parent.mkdir(parents=True, exist_ok=True)
-        book.write_notebook(executed, book.convert(toy.notebooks / page.source))
-        facts = {"page": name, "parameters": {}, "seconds": 1.5, "data_kind": None, "commit": None}
-        record.write_text(json.dumps(facts | {"started": "2026-01-02T03:04:05+00:00"}))
+def test_a_staged_page_ends_with_its_citation_and_has_no_set_up(toy: book.Project, as_executed) -> None:
+    as_executed(toy)
     staged = book.stage(toy) / "notebooks"
     for name, title in {"first": "First", "first-again": "First again"}.items():
         notebook = nbformat.read(staged / f"{name}.ipynb", as_version=4)

@@ -1,6 +1,5 @@
 """The two tracks through the book: every chapter in its place, and no more work than there are minutes."""
 
-import json
 import re
 from collections import Counter
 from typing import NamedTuple
@@ -184,16 +183,11 @@ def test_the_table_has_a_line_for_each_page() -> None:
         assert stated != "not stated"
 
 
-def test_the_table_is_put_into_the_course_page(toy: book.Project) -> None:
+def test_the_table_is_put_into_the_course_page(toy: book.Project, as_executed) -> None:
     (toy.root / "book" / "course.md").write_text(f"# Course\n\n{book.READING_MARKER}\n")
     with (toy.root / "book" / "_toc.yml").open("a") as contents:
         contents.write("- file: course\n")
-    for name, page in toy.pages.items():  # as if they had been executed
-        executed, record = toy.executed(name, "demo"), toy.record(name, "demo")
-        executed.parent.mkdir(parents=True, exist_ok=True)
-        book.write_notebook(executed, book.convert(toy.notebooks / page.source))
-        facts = {"page": name, "parameters": {}, "seconds": 1.5, "data_kind": None, "commit": None}
-        record.write_text(json.dumps(facts | {"started": "2026-01-02T03:04:05+00:00"}))
+    as_executed(toy)
     staged = (book.stage(toy) / "course.md").read_text()
     assert book.READING_MARKER not in staged
     assert "| {doc}`notebooks/first-again` |" in staged

@@ -134,14 +134,11 @@ def test_the_answers_of_a_question_open(slides: list[str]) -> None:
     assert "<strong>No.</strong> <em>Count</em>." in slides[4]
 
 
-def test_the_command_writes_decks_and_a_list_of_them(toy: book.Project, tmp_path: Path) -> None:
+def test_the_command_writes_decks_and_a_list_of_them(toy: book.Project, as_executed, tmp_path: Path) -> None:
     book.sync_pairs(toy)
     with pytest.raises(book.BookError, match="first has not been executed at scale demo"):
         list(make_slides(toy, ["first"], tmp_path))
-    for page in toy.pages:
-        executed = toy.executed(page, "demo")
-        executed.parent.mkdir(parents=True, exist_ok=True)
-        book.write_notebook(executed, book.convert(toy.notebooks / "first.md"))
+    as_executed(toy)
     ran = CliRunner().invoke(app, ["slides", "--out", str(tmp_path / "out"), "--root", str(toy.root)])
     assert ran.exit_code == 0, ran.output
     index = (tmp_path / "out" / "index.html").read_text()
