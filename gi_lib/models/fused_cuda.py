@@ -4,6 +4,10 @@ A tile is some genes of one accession by all hidden units. It lives in registers
 gene. Counts of one byte are exact in bfloat16, so a product with them is as precise as the parts into which the other
 factor is split: three for the weights (float32 in full), two for the gradients (16 bits, and then sums over thousands
 of genes). Larger counts, and numbers that somebody has scaled already, take three products in TF32.
+
+The bias of the first layer rides on a variant type of its own that every gene has once, and so does its gradient.
+Backward adds up over genes what forward adds up over units. Sums within a thread are cheap and sums between threads are
+not, so there the tile lies on its side.
 """
 
 import os
@@ -13,9 +17,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-GENES = 32
-"""Genes of a tile."""
-WARPS = 2
+FORWARD = {"GENES": 64, "num_warps": 4}
+BACKWARD = {"GENES": 16, "num_warps": 1}
+"""Genes of a tile, and warps that share one: the fastest on an H100 of all that fit into its registers."""
 EXACT = os.environ.get("TRITON_INTERPRET") != "1"
 """Triton's interpreter multiplies no bfloat16."""
 INPUTS = 64
@@ -29,10 +33,10 @@ def forward(batch, weight: Tensor, bias: Tensor, gamma: Tensor, beta: Tensor, ou
     n_fits, n_batch = batch.sample.shape
     n_genes = batch.counts.shape[1]
     genes = torch.empty((n_fits, n_batch, n_genes), device=weight.device)
-    sizes, (n_programs, n_tiles) = _sizes(batch, weight), _shares(batch)
+    n_programs, n_tiles = _shares(batch, **FORWARD)
     _forward[(n_programs, n_fits)](
         batch.counts, batch.sample, batch.mean, batch.scale, weight, bias, gamma, beta, out_weight, genes,
-        n_genes, n_batch, TILES=n_tiles, **sizes,
+        n_genes, n_batch, n_tiles, EXACT=_exact(batch), **_sizes(batch, weight), **FORWARD,
     )  # fmt: skip
     return genes
 
@@ -41,15 +45,14 @@ def backward(batch, gradient: Tensor, weight: Tensor, bias, gamma, beta, out_wei
     """Gradients of weight, bias, gamma, beta and out_weight, each summed in a fixed order."""
     n_fits, n_batch = batch.sample.shape
     n_genes = batch.counts.shape[1]
-    sizes, (n_programs, n_tiles) = _sizes(batch, weight), _shares(batch)
+    sizes, (n_programs, n_tiles) = _sizes(batch, weight), _shares(batch, **BACKWARD)
     parts = torch.empty((n_fits, n_programs, sizes["TYPES"] + 4, sizes["UNITS"]), device=weight.device)
     _backward[(n_programs, n_fits)](
         batch.counts, batch.sample, batch.mean, batch.scale, weight, bias, gamma, beta, out_weight, gradient, parts,
-        n_genes, n_batch, TILES=n_tiles, **sizes,
+        n_genes, n_batch, n_tiles, EXACT=_exact(batch), **sizes, **BACKWARD,
     )  # fmt: skip
     total = parts.sum(1)
     gradients = tuple(torch.empty_like(parameter) for parameter in (weight, bias, gamma, beta, out_weight))
-    del sizes["EXACT"], sizes["GENES"]
     _unfold[(n_fits,)](batch.mean, batch.scale, total, *gradients, **sizes)
     return gradients
 
@@ -59,7 +62,7 @@ def sum_of_genes(gradient: Tensor) -> Tensor:
     return gradient.flatten(1).sum(1, keepdim=True)
 
 
-def _shares(batch) -> tuple[int, int]:
+def _shares(batch, GENES: int, **_) -> tuple[int, int]:
     """Programs for each fit, and how many tiles each takes."""
     n_fits, n_batch = batch.sample.shape
     tiles = n_batch * triton.cdiv(batch.counts.shape[1], GENES)
@@ -67,13 +70,15 @@ def _shares(batch) -> tuple[int, int]:
     return n_programs, triton.cdiv(tiles, n_programs)
 
 
+def _exact(batch) -> bool:
+    return EXACT and batch.counts.dtype == torch.uint8
+
+
 def _sizes(batch, weight: Tensor) -> dict:
     hidden, n_types = weight.shape[1:]
-    units, types = (max(16, triton.next_power_of_2(n)) for n in (hidden, n_types))
+    units, types = (max(16, triton.next_power_of_2(n)) for n in (hidden, n_types + 1))
     return {
-        "N_TYPES": n_types, "HIDDEN": hidden, "FREQUENCY": batch.frequency,
-        "EXACT": EXACT and batch.counts.dtype == torch.uint8,
-        "GENES": GENES, "TYPES": types, "UNITS": units, "num_warps": WARPS,
+        "N_TYPES": n_types, "HIDDEN": hidden, "FREQUENCY": batch.frequency, "TYPES": types, "UNITS": units
     }  # fmt: skip
 
 
@@ -84,8 +89,7 @@ def wide_linear(x: Tensor, weight: Tensor) -> Tensor:
     rows, outputs = (max(16, triton.next_power_of_2(n)) for n in (n_rows, n_outputs))
     parts = torch.empty((n_fits, n_parts, rows, outputs), device=x.device)
     _wide[(n_parts, n_fits)](
-        x, weight, parts, n_rows, n_inputs, n_outputs,
-        STEPS=triton.cdiv(triton.cdiv(n_inputs, INPUTS), n_parts),
+        x, weight, parts, n_rows, n_inputs, n_outputs, triton.cdiv(triton.cdiv(n_inputs, INPUTS), n_parts),
         INPUTS=INPUTS, ROWS=rows, OUTPUTS=outputs, num_warps=4,
     )  # fmt: skip
     return parts.sum(1)[:, :n_rows, :n_outputs]
@@ -124,13 +128,17 @@ def _blocks(n_units: int) -> dict:
 
 
 @triton.jit
-def _tile(counts, accession, first, n_genes, N_TYPES: tl.constexpr, GENES: tl.constexpr, TYPES: tl.constexpr):
-    """Counts of some genes of an accession, (GENES, TYPES), zero outside."""
+def _tile(
+    counts, accession, first, n_genes, N_TYPES: tl.constexpr, FREQUENCY: tl.constexpr, GENES: tl.constexpr,
+    TYPES: tl.constexpr,
+):  # fmt: skip
+    """Counts of some genes of an accession, (GENES, TYPES), zero outside, and a type that every gene has once."""
     gene = first + tl.arange(0, GENES)
     kind = tl.arange(0, TYPES)
     place = (accession * n_genes + gene[:, None]) * N_TYPES + kind[None, :]
     inside = (gene[:, None] < n_genes) & (kind[None, :] < N_TYPES)
-    return tl.load(counts + place, mask=inside, other=0).to(tl.float32)
+    x = tl.load(counts + place, mask=inside, other=0).to(tl.float32)
+    return x if FREQUENCY else tl.where(kind[None, :] == N_TYPES, 1.0, x)
 
 
 @triton.jit
@@ -138,7 +146,11 @@ def _folded(
     weight, bias, mean, scale, fit,
     N_TYPES: tl.constexpr, HIDDEN: tl.constexpr, FREQUENCY: tl.constexpr, TYPES: tl.constexpr, UNITS: tl.constexpr,
 ):  # fmt: skip
-    """The first layer with the scaling of the counts and the mean over the units folded in."""
+    """The first layer with the scaling of the counts and the mean over the units folded in: weights and bias.
+
+    The bias is among the weights too, as that of the type that every gene has once. Frequencies have none: what divides
+    the counts of a gene must not divide the bias.
+    """
     kind, unit = tl.arange(0, TYPES), tl.arange(0, UNITS)
     real, exists = unit < HIDDEN, kind < N_TYPES
     place = (fit * HIDDEN + unit[None, :]) * N_TYPES + kind[:, None]
@@ -149,111 +161,132 @@ def _folded(
         c -= tl.sum(w * tl.load(mean + fit * N_TYPES + kind, mask=exists, other=0.0)[:, None], 0)
     w = tl.where(real[None, :], w - (tl.sum(w, 1) / HIDDEN)[:, None], 0.0)
     c = tl.where(real, c - tl.sum(c, 0) / HIDDEN, 0.0)
+    if not FREQUENCY:
+        w = tl.where(kind[:, None] == N_TYPES, c[None, :], w)
     return w, c
 
 
 @triton.jit
-def _units(x, w, c, gamma, beta, HIDDEN: tl.constexpr, FREQUENCY: tl.constexpr, EXACT: tl.constexpr):
-    """Inverse sum of the counts, normalised units, their inverse deviation, and activations."""
-    if EXACT:
-        short = x.to(tl.bfloat16)
-        high = w.to(tl.bfloat16)
-        rest = w - high.to(tl.float32)
-        middle = rest.to(tl.bfloat16)
-        low = (rest - middle.to(tl.float32)).to(tl.bfloat16)
-        u = tl.dot(short, high, tl.dot(short, middle, tl.dot(short, low)))
-    else:
-        u = tl.dot(x, w, input_precision="tf32x3")
-    share = tl.full((x.shape[0],), 1.0, tl.float32)
-    if FREQUENCY:
-        share = 1.0 / tl.maximum(tl.sum(x, 1), 1.0)
-        u = u * share[:, None]
-    u = u + c[None, :]
-    inverse = tl.rsqrt(tl.sum(u * u, 1) / HIDDEN + 1e-5)
-    u = u * inverse[:, None]
-    z = u * gamma[None, :] + beta[None, :]
-    t = 1.0 - 2.0 / (1.0 + tl.exp(2.0 * z))
-    return share, u, inverse, t
+def _vectors(gamma, beta, out_weight, fit, HIDDEN: tl.constexpr, UNITS: tl.constexpr):
+    """Scale and shift below the tanh, and weights above it, zero outside."""
+    unit = tl.arange(0, UNITS)
+    place, real = fit * HIDDEN + unit, unit < HIDDEN
+    g = tl.load(gamma + place, mask=real, other=0.0)
+    b = tl.load(beta + place, mask=real, other=0.0)
+    return g, b, tl.load(out_weight + place, mask=real, other=0.0)
 
 
 @triton.jit
+def _three(w):
+    """Parts in bfloat16 whose sum is w."""
+    high = w.to(tl.bfloat16)
+    rest = w - high.to(tl.float32)
+    middle = rest.to(tl.bfloat16)
+    return high, middle, (rest - middle.to(tl.float32)).to(tl.bfloat16)
+
+
+TWICE_LOG2E = tl.constexpr(2.8853900817779268)
+"""exp(2 z) = 2 ** (2 z log2(e)); the factor is multiplied into scale and shift once, not into every unit."""
+
+
+@triton.jit(do_not_specialize=["n_batch", "n_tiles"])
 def _forward(
-    counts, sample, mean, scale, weight, bias, gamma, beta, out_weight, genes, n_genes, n_batch,
-    TILES: tl.constexpr, N_TYPES: tl.constexpr, HIDDEN: tl.constexpr, FREQUENCY: tl.constexpr, EXACT: tl.constexpr,
+    counts, sample, mean, scale, weight, bias, gamma, beta, out_weight, genes, n_genes, n_batch, n_tiles,
+    N_TYPES: tl.constexpr, HIDDEN: tl.constexpr, FREQUENCY: tl.constexpr, EXACT: tl.constexpr,
     GENES: tl.constexpr, TYPES: tl.constexpr, UNITS: tl.constexpr,
 ):  # fmt: skip
     program, fit = tl.program_id(0), tl.program_id(1)
-    unit = tl.arange(0, UNITS)
-    real = unit < HIDDEN
     w, c = _folded(weight, bias, mean, scale, fit, N_TYPES, HIDDEN, FREQUENCY, TYPES, UNITS)
-    g = tl.load(gamma + fit * HIDDEN + unit, mask=real, other=0.0)
-    b = tl.load(beta + fit * HIDDEN + unit, mask=real, other=0.0)
-    out = tl.load(out_weight + fit * HIDDEN + unit, mask=real, other=0.0)
+    high, middle, low = _three(w)
+    g, b, out = _vectors(gamma, beta, out_weight, fit, HIDDEN, UNITS)
+    steep, shift, total = g * TWICE_LOG2E, b * TWICE_LOG2E, tl.sum(out, 0)
     tiles = tl.cdiv(n_genes, GENES)
-    for step in range(TILES):
+    for step in range(n_tiles):
         tile = program + step * tl.num_programs(0)
         row, first = tile // tiles, (tile % tiles) * GENES
         exists = row < n_batch
         accession = tl.load(sample + fit * n_batch + row, mask=exists, other=0)
-        x = _tile(counts, accession, first, n_genes, N_TYPES, GENES, TYPES)
-        _, _, _, t = _units(x, w, c, g, b, HIDDEN, FREQUENCY, EXACT)
+        x = _tile(counts, accession, first, n_genes, N_TYPES, FREQUENCY, GENES, TYPES)
+        if EXACT:
+            short = x.to(tl.bfloat16)
+            u = tl.dot(short, high, tl.dot(short, middle, tl.dot(short, low)))
+        else:
+            u = tl.dot(x, w, input_precision="tf32x3")
+        if FREQUENCY:
+            u = u / tl.maximum(tl.sum(x, 1), 1.0)[:, None] + c[None, :]
+        inverse = tl.rsqrt(tl.sum(u * u, 1) / HIDDEN + 1e-5)
+        power = tl.exp2(u * inverse[:, None] * steep[None, :] + shift[None, :])
+        value = total - 2.0 * tl.sum(out[None, :] / (1.0 + power), 1)  # tanh z = 1 - 2 / (1 + exp(2 z))
         gene = first + tl.arange(0, GENES)
         place = (fit * n_batch + row) * n_genes + gene
-        tl.store(genes + place, tl.sum(t * out[None, :], 1), mask=exists & (gene < n_genes))
+        tl.store(genes + place, value, mask=exists & (gene < n_genes))
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["n_batch", "n_tiles"])
 def _backward(
-    counts, sample, mean, scale, weight, bias, gamma, beta, out_weight, gradient, parts, n_genes, n_batch,
-    TILES: tl.constexpr, N_TYPES: tl.constexpr, HIDDEN: tl.constexpr, FREQUENCY: tl.constexpr, EXACT: tl.constexpr,
+    counts, sample, mean, scale, weight, bias, gamma, beta, out_weight, gradient, parts, n_genes, n_batch, n_tiles,
+    N_TYPES: tl.constexpr, HIDDEN: tl.constexpr, FREQUENCY: tl.constexpr, EXACT: tl.constexpr,
     GENES: tl.constexpr, TYPES: tl.constexpr, UNITS: tl.constexpr,
 ):  # fmt: skip
     program, fit = tl.program_id(0), tl.program_id(1)
     n_programs = tl.num_programs(0)
     unit, kind = tl.arange(0, UNITS), tl.arange(0, TYPES)
-    real = unit < HIDDEN
     w, c = _folded(weight, bias, mean, scale, fit, N_TYPES, HIDDEN, FREQUENCY, TYPES, UNITS)
-    g = tl.load(gamma + fit * HIDDEN + unit, mask=real, other=0.0)
-    b = tl.load(beta + fit * HIDDEN + unit, mask=real, other=0.0)
-    out = tl.load(out_weight + fit * HIDDEN + unit, mask=real, other=0.0)
-    of_w = tl.zeros((TYPES, UNITS), tl.float32)
+    w = tl.trans(w)  # (UNITS, TYPES), and all tiles (UNITS, GENES)
+    high, middle, low = _three(w)
+    g, b, out = _vectors(gamma, beta, out_weight, fit, HIDDEN, UNITS)
+    steep, shift, through = g * TWICE_LOG2E, b * TWICE_LOG2E, g * out
+    of_w = tl.zeros((UNITS, TYPES), tl.float32)
     of_c = tl.zeros((UNITS,), tl.float32)
     of_g = tl.zeros((UNITS,), tl.float32)
     of_b = tl.zeros((UNITS,), tl.float32)
     of_out = tl.zeros((UNITS,), tl.float32)
     tiles = tl.cdiv(n_genes, GENES)
-    for step in range(TILES):
+    for step in range(n_tiles):
         tile = program + step * n_programs
         row, first = tile // tiles, (tile % tiles) * GENES
         exists = row < n_batch
         accession = tl.load(sample + fit * n_batch + row, mask=exists, other=0)
-        x = _tile(counts, accession, first, n_genes, N_TYPES, GENES, TYPES)
+        x = _tile(counts, accession, first, n_genes, N_TYPES, FREQUENCY, GENES, TYPES)
         gene = first + tl.arange(0, GENES)
         place = (fit * n_batch + row) * n_genes + gene
         of_gene = tl.load(gradient + place, mask=exists & (gene < n_genes), other=0.0)
-        share, u, inverse, t = _units(x, w, c, g, b, HIDDEN, FREQUENCY, EXACT)
-        of_out += tl.sum(of_gene[:, None] * t, 0)
-        of_z = of_gene[:, None] * out[None, :] * (1.0 - t * t)
-        of_g += tl.sum(of_z * u, 0)
-        of_b += tl.sum(of_z, 0)
-        of_u = of_z * g[None, :]
-        of_u = inverse[:, None] * (of_u - u * (tl.sum(of_u * u, 1) / HIDDEN)[:, None])
-        of_c += tl.sum(of_u, 0)
-        if FREQUENCY:
-            of_u = of_u * share[:, None]
         if EXACT:
-            turned = tl.trans(x.to(tl.bfloat16))
-            high = of_u.to(tl.bfloat16)
-            of_w = tl.dot(turned, high, of_w)
-            of_w = tl.dot(turned, (of_u - high.to(tl.float32)).to(tl.bfloat16), of_w)
+            short = x.to(tl.bfloat16)
+            turned = tl.trans(short)
+            u = tl.dot(high, turned, tl.dot(middle, turned, tl.dot(low, turned)))
         else:
-            of_w += tl.dot(tl.trans(x), of_u, input_precision="tf32x3")
+            u = tl.dot(w, tl.trans(x), input_precision="tf32x3")
+        if FREQUENCY:
+            share = 1.0 / tl.maximum(tl.sum(x, 1), 1.0)
+            u = u * share[None, :] + c[:, None]
+        inverse = tl.rsqrt(tl.sum(u * u, 0) / HIDDEN + 1e-5)
+        u = u * inverse[None, :]
+        t = 1.0 - 2.0 / (1.0 + tl.exp2(u * steep[:, None] + shift[:, None]))
+        slope = of_gene[None, :] * (1.0 - t * t)  # below the tanh, but for the weight above it
+        tilt = slope * u
+        of_out += tl.sum(of_gene[None, :] * t, 1)
+        of_b += tl.sum(slope, 1)
+        of_g += tl.sum(tilt, 1)
+        lean = tl.sum(tilt * through[:, None], 0) / HIDDEN
+        of_u = inverse[None, :] * (slope * through[:, None] - u * lean[None, :])
+        if FREQUENCY:
+            of_c += tl.sum(of_u, 1)
+            of_u = of_u * share[None, :]
+        if EXACT:
+            upper = of_u.to(tl.bfloat16)
+            of_w = tl.dot(upper, short, of_w)
+            of_w = tl.dot((of_u - upper.to(tl.float32)).to(tl.bfloat16), short, of_w)
+        else:
+            of_w += tl.dot(of_u, x, input_precision="tf32x3")
+    if not FREQUENCY:
+        of_c = tl.sum(tl.where(kind[None, :] == N_TYPES, of_w, 0.0), 1)
     place = (fit * n_programs + program) * (TYPES + 4) * UNITS
-    tl.store(parts + place + kind[:, None] * UNITS + unit[None, :], of_w)
+    tl.store(parts + place + kind[None, :] * UNITS + unit[:, None], of_w)
     place += TYPES * UNITS
     tl.store(parts + place + unit, of_c)
-    tl.store(parts + place + UNITS + unit, of_g)
-    tl.store(parts + place + 2 * UNITS + unit, of_b)
+    tl.store(parts + place + UNITS + unit, of_g * out)
+    tl.store(parts + place + 2 * UNITS + unit, of_b * out)
     tl.store(parts + place + 3 * UNITS + unit, of_out)
 
 
@@ -283,16 +316,16 @@ def _unfold(
     tl.store(of_out + fit * HIDDEN + unit, tl.load(total + 3 * UNITS + unit), mask=real)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["n_rows", "n_steps"])
 def _wide(
-    x, weight, parts, n_rows, n_inputs, n_outputs,
-    STEPS: tl.constexpr, INPUTS: tl.constexpr, ROWS: tl.constexpr, OUTPUTS: tl.constexpr,
+    x, weight, parts, n_rows, n_inputs, n_outputs, n_steps,
+    INPUTS: tl.constexpr, ROWS: tl.constexpr, OUTPUTS: tl.constexpr,
 ):  # fmt: skip
     part, fit = tl.program_id(0), tl.program_id(1)
     n_parts = tl.num_programs(0)
     row, output = tl.arange(0, ROWS), tl.arange(0, OUTPUTS)
     total = tl.zeros((ROWS, OUTPUTS), tl.float32)
-    for step in range(STEPS):
+    for step in range(n_steps):
         source = (part + step * n_parts) * INPUTS + tl.arange(0, INPUTS)
         inside = source < n_inputs
         left = tl.load(
@@ -308,7 +341,7 @@ def _wide(
     tl.store(parts + place + row[:, None] * OUTPUTS + output[None, :], total)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["n_rows"])
 def _norm_tanh(
     x, weight, bias, active, mean, inverse, n_rows, n_units, eps, BLOCK: tl.constexpr, BLOCKS: tl.constexpr
 ):
@@ -346,7 +379,7 @@ def _slope(gradient, active, place, inside):
     return tl.load(gradient + place, mask=inside, other=0.0) * (1.0 - t * t)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["n_rows"])
 def _norm_tanh_backward(
     gradient,
     x,
@@ -382,7 +415,7 @@ def _norm_tanh_backward(
         tl.store(of_x + row * n_units + unit, steep * (slope - shift - normal * tilt), mask=inside)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["n_rows"])
 def _norm_tanh_parameters(
     gradient, x, active, mean, inverse, of_weight, of_bias, n_rows, n_units, BLOCK: tl.constexpr
 ):

@@ -88,14 +88,14 @@ def edge_sum(x: Tensor, weight: Tensor, layer: nn.Module) -> Tensor:
 
 
 class _EdgeSum(torch.autograd.Function):
-    """Weighted sums along edges; both passes are bags of rows, for which PyTorch has a fast kernel."""
+    """Weighted sums along edges; both passes are bags of rows."""
 
     @staticmethod
     def forward(ctx, x: Tensor, weight: Tensor, layer: nn.Module) -> Tensor:
         by_source = x.T.contiguous()  # (source, batch): one edge reads one row
         ctx.save_for_backward(by_source, weight)
         ctx.layer = layer
-        return _bags(layer.source, by_source, layer.first, weight).T
+        return _bags(layer, "source", "first", by_source, weight).T
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
@@ -104,12 +104,35 @@ class _EdgeSum(torch.autograd.Function):
         of_x = of_weight = None
         if ctx.needs_input_grad[0]:
             turned = weight[layer.backward_order]
-            of_x = _bags(layer.backward_target, by_target, layer.backward_first, turned).T
+            of_x = _bags(layer, "backward_target", "backward_first", by_target, turned).T
         if ctx.needs_input_grad[1]:
-            rows = by_source.index_select(0, layer.source), by_target.index_select(0, layer.target)
-            of_weight = torch.einsum("eb,eb->e", *rows)
+            of_weight = _edge_products(by_source, by_target, layer.source, layer.target)
         return of_x, of_weight, None
 
 
-def _bags(rows: Tensor, table: Tensor, starts: Tensor, weight: Tensor) -> Tensor:
-    return embedding_bag(rows, table, starts, mode="sum", per_sample_weights=weight, include_last_offset=True)
+def _bags(layer: nn.Module, rows: str, starts: str, table: Tensor, weight: Tensor) -> Tensor:
+    """Sums of weighted rows of a table, (unit, batch), along edges that are sorted by unit."""
+    edges = getattr(layer, rows), getattr(layer, starts)
+    if _in_triton(table):
+        from gi_lib.models import sparse_cuda  # Triton comes with PyTorch's CUDA builds only
+
+        pieces, key = layer.__dict__.setdefault("pieces", {}), (starts, table.device)
+        if key not in pieces:  # the same in every step
+            pieces[key] = sparse_cuda.pieces(edges[1])
+        return sparse_cuda.bags(edges[0], table, edges[1], weight, pieces[key])
+    return embedding_bag(
+        edges[0], table, edges[1], mode="sum", per_sample_weights=weight, include_last_offset=True
+    )
+
+
+def _edge_products(by_source: Tensor, by_target: Tensor, source: Tensor, target: Tensor) -> Tensor:
+    if _in_triton(by_source):
+        from gi_lib.models import sparse_cuda
+
+        return sparse_cuda.edge_products(by_source, by_target, source, target)
+    return torch.einsum("eb,eb->e", by_source.index_select(0, source), by_target.index_select(0, target))
+
+
+def _in_triton(table: Tensor) -> bool:
+    """A program holds all columns of a row at once, so batches are not too large; numbers are float32."""
+    return table.is_cuda and table.dtype == torch.float32 and table.shape[1] <= 128

@@ -20,6 +20,7 @@ from gi_lib.training.estimators import (
     GPSNNRegressor,
     fit_together,
     learns_together,
+    predict_together,
 )
 from gi_lib.training.inputs import Counts, Features, Held, Inputs, SharedCounts, count_inputs, distinct_rows
 from gi_lib.training.loop import (
@@ -68,6 +69,7 @@ __all__ = [
     "learns_together",
     "masked_mse",
     "predict",
+    "predict_together",
     "prior_edges",
     "resolve_device",
     "train",

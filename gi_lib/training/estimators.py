@@ -14,7 +14,7 @@ from gi_lib.models.bmsnn import BMSNN
 from gi_lib.models.checks import different_labels
 from gi_lib.models.galiana import Galiana
 from gi_lib.models.gpsnn import GPSNN, sphere
-from gi_lib.training.inputs import Features, Held, Inputs, count_inputs
+from gi_lib.training.inputs import Features, Held, Inputs, Part, count_inputs
 from gi_lib.training.loop import Schedule, Training, cross_entropy, masked_mse, predict, resolve_device
 from gi_lib.training.together import Fitting, complete
 
@@ -99,15 +99,17 @@ class _Network(BaseEstimator):
             held_out,
         )
 
-    def _outputs(self, X: np.ndarray, output: Callable[..., Tensor] = nn.Module.__call__) -> np.ndarray:
+    def _outputs(
+        self, X: np.ndarray | Part, output: Callable[..., Tensor] = nn.Module.__call__
+    ) -> np.ndarray:
         check_is_fitted(self, "network_")
-        X = np.asarray(X)
-        if X.shape[1:] != self.input_shape_:
+        held, samples = X if isinstance(X, Part) else Part(Held(X), np.arange(len(X)))
+        if held.array.shape[1:] != self.input_shape_:
             raise ValueError(
-                f"X has the shape {X.shape}; the model was fitted on (accession, "
+                f"X has the shape {held.array.shape}; the model was fitted on (accession, "
                 f"{', '.join(map(str, self.input_shape_))})."
             )
-        inputs = self._inputs(Held(X), next(self.network_.parameters()).device, np.arange(len(X)))
+        inputs = self._inputs(held, next(self.network_.parameters()).device, samples)
         return predict(self.network_, inputs, output=output)
 
 
@@ -182,6 +184,21 @@ def fit_together(
     return list(estimators)
 
 
+def predict_together(
+    estimators: Sequence[_Network], held: Held, samples: Sequence[np.ndarray]
+) -> list[np.ndarray]:
+    """What each estimator predicts for its accessions of an array that is held; a network reads it where it lies."""
+    return [
+        np.asarray(estimator.predict(Part(held, mine) if _reads_parts(estimator) else held.array[mine]))
+        for estimator, mine in zip(estimators, samples, strict=True)
+    ]
+
+
+def _reads_parts(estimator: object) -> bool:
+    """Whether ``predict`` is the one that is written here, and not one that expects an array."""
+    return type(estimator).predict in (Regressor.predict, _Classifier.predict)
+
+
 class SourceTask:
     """For estimators that learn from the labels of a source task T1 too."""
 
@@ -215,7 +232,7 @@ class Regressor(RegressorMixin, _Network):
         scaled = ((labels - self.label_mean_) / self.label_scale_).astype(np.float32)
         yield from self._training(X, samples, scaled, labels.shape[1], masked_mse, after_epoch)
 
-    def predict(self, X: np.ndarray) -> np.ndarray:
+    def predict(self, X: np.ndarray | Part) -> np.ndarray:
         """Predictions in the units of the labels, shape (sample,) or (sample, trait)."""
         predicted = self._outputs(X) * self.label_scale_ + self.label_mean_
         return predicted[:, 0] if self.single_trait_ else predicted
@@ -245,7 +262,7 @@ class _Classifier(ClassifierMixin, _Network):
             X, samples, code.astype(np.int64), len(self.classes_), cross_entropy, after_epoch
         )
 
-    def predict(self, X: np.ndarray) -> np.ndarray:
+    def predict(self, X: np.ndarray | Part) -> np.ndarray:
         """Most probable class of each accession, shape (sample,)."""
         return self.classes_[self._outputs(X).argmax(axis=1)]
 

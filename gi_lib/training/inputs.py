@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
@@ -98,6 +98,13 @@ class Held:
         """Hash of the content."""
         content = np.ascontiguousarray(self.array)
         return hashlib.sha256(f"{content.shape}{content.dtype}".encode() + content.tobytes()).hexdigest()
+
+
+class Part(NamedTuple):
+    """Some accessions of an array that is held, to be predicted without a copy of them."""
+
+    held: Held
+    samples: np.ndarray
 
 
 class Inputs(Protocol):

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from gi_lib.datasets.cohort import fingerprint
 from gi_lib.process import make_folder, written_whole
-from gi_lib.training import fit_together, learns_together
+from gi_lib.training import Held, fit_together, learns_together, predict_together
 from gi_lib.validation.cache import cached_predictions, prediction_key
 from gi_lib.validation.model import Model, model_inputs
 from gi_lib.validation.splits import Fold, Split, derived_seed
@@ -82,9 +82,11 @@ def cross_validate(
             raise ValueError(
                 f"'{names[names.duplicated()][0]}' occurs more than once along '{dim}'; names must be unique."
             )
-    if not _labelled(cohort).any():
+    labelled = _labelled(cohort)
+    if not labelled.any():
         raise ValueError(f"No accession of the cohort '{cohort.attrs.get('name')}' has a label.")
-    cohort = cohort.isel(sample=np.flatnonzero(_labelled(cohort)))
+    if not labelled.all():  # a whole cohort is not copied
+        cohort = cohort.isel(sample=np.flatnonzero(labelled))
     labels = cohort["trait_value"].values
     tables = [
         _table(cohort, fold, predicted).assign(model=model.name, split=split.name, seed=seed)
@@ -265,11 +267,12 @@ def fit_predict(
     if not besides and labels.dtype.kind == "f":
         samples = [train[~np.isnan(labels[train]).all(axis=1)] for train in samples]
     if all(map(learns_together, estimators)):
-        fit_together(estimators, X, labels, samples, **besides)
-    else:
-        for estimator, train in zip(estimators, samples, strict=True):
-            options = {name: values[train] for name, values in besides.items()}
-            estimator.fit(X[train], labels[train], **options)
+        held = Held(X)
+        fit_together(estimators, held, labels, samples, **besides)
+        return predict_together(estimators, held, [fold.test for fold in folds])
+    for estimator, train in zip(estimators, samples, strict=True):
+        options = {name: values[train] for name, values in besides.items()}
+        estimator.fit(X[train], labels[train], **options)
     return [
         np.asarray(estimator.predict(X[fold.test])) for estimator, fold in zip(estimators, folds, strict=True)
     ]

@@ -11,6 +11,11 @@ from gi_lib.models import SparseLinear, count_parameters
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
+DEVICES = [
+    "cpu",
+    pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="There is no GPU.")),
+]
+
 
 def names(kind: str, n: int) -> np.ndarray:
     return np.char.mod(f"{kind}%d", np.arange(n))
@@ -30,7 +35,7 @@ def masked_dense(layer: SparseLinear, edges: Edges) -> torch.Tensor:
 
 def with_gradients(layer: SparseLinear, x: torch.Tensor, output: torch.Tensor) -> list[torch.Tensor]:
     # Weights of the outputs differ, so that mixed-up rows or columns show.
-    weights = torch.linspace(-1, 2, output.numel(), dtype=output.dtype).view_as(output)
+    weights = torch.linspace(-1, 2, output.numel(), dtype=output.dtype, device=output.device).view_as(output)
     gradients = torch.autograd.grad((output * weights).sum(), [x, layer.weight, layer.bias])
     return [output.detach(), *gradients]
 
@@ -47,10 +52,17 @@ def test_equals_a_dense_layer_times_its_mask(n_sources, n_targets, batch, share,
         torch.testing.assert_close(ours, plain, rtol=1e-10, atol=1e-12)
 
 
-def test_equals_gathering_and_adding_at_the_size_of_the_paper():
-    edges = random_edges(27_655, 1_273, 30_655)
-    layer = SparseLinear(edges)
-    x = torch.randn(10, 27_655, requires_grad=True)
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("largest", [0, 9_000])
+def test_equals_gathering_and_adding_at_the_size_of_the_paper(largest, device):
+    """Also if one pathway has many genes, as the one of those without annotation."""
+    source, target = np.arange(27_655), np.random.default_rng(0).integers(0, 1_273, 27_655)
+    target[:largest] = 5
+    order = np.lexsort((source, target))
+    layer = SparseLinear(Edges(source[order], target[order], names("g", 27_655), names("p", 1_273))).to(
+        device
+    )
+    x = torch.randn(10, 27_655, device=device, requires_grad=True)
     gathered = x[:, layer.source] * layer.weight
     plain = x.new_zeros(10, 1_273).index_add(1, layer.target, gathered) + layer.bias
     for ours, reference in zip(

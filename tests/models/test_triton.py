@@ -17,7 +17,7 @@ if os.environ.get("TRITON_INTERPRET") != "1":
     pytest.skip("Triton's interpreter is off: set TRITON_INTERPRET=1.", allow_module_level=True)
 pytest.importorskip("triton")
 
-from gi_lib.models import fused_cuda
+from gi_lib.models import fused_cuda, sparse_cuda
 from gi_lib.training import optimisers_cuda
 from tests.models.test_fused import encoders, problem, stacked
 
@@ -70,6 +70,31 @@ def test_a_wide_linear_layer():
     x, weight = torch.randn(2, 10, 2100), torch.randn(2, 36, 2100)
     torch.testing.assert_close(
         fused_cuda.wide_linear(x, weight), x @ weight.transpose(1, 2), rtol=1e-3, atol=1e-3
+    )
+
+
+@pytest.mark.parametrize("batch", [1, 10])
+@pytest.mark.parametrize("longest", [0, 3, 700])
+def test_sums_along_edges(longest, batch):
+    """The number of edges of a bag is 0 to 8, and that of one as asked for: nothing, a few, more than two pieces."""
+    torch.manual_seed(0)
+    length = torch.randint(0, 9, (40,))
+    length[17] = longest
+    starts = torch.cat([torch.zeros(1, dtype=torch.int64), length.cumsum(0)])
+    rows, bag = torch.randint(0, 50, (int(starts[-1]),)), torch.arange(40).repeat_interleave(length)
+    table, weight = torch.randn(50, batch), torch.randn(len(rows))
+    cut = sparse_cuda.pieces(starts)
+    assert (cut is None) == (longest < 700)
+    expected = torch.zeros(40, batch).index_add(0, bag, table[rows] * weight[:, None])
+    torch.testing.assert_close(
+        sparse_cuda.bags(rows, table, starts, weight, cut), expected, rtol=1e-4, atol=1e-4
+    )
+    other = torch.randn(40, batch)
+    torch.testing.assert_close(
+        sparse_cuda.edge_products(table, other, rows, bag),
+        (table[rows] * other[bag]).sum(1),
+        rtol=1e-4,
+        atol=1e-5,
     )
 
 

@@ -20,6 +20,7 @@ from gi_lib.training import (
     Schedule,
     Training,
     fit_together,
+    predict_together,
     train,
     transfer,
 )
@@ -258,3 +259,20 @@ def test_fits_with_learning_rates_of_their_own_are_one_training(monkeypatch):
         alone = GalianaRegressor(**QUICK, learning_rate=rate, seed=seed).fit(counts[mine], y[mine])
         assert fitted.loss_history_ == alone.loss_history_
     assert models[0].loss_history_ != pytest.approx(models[1].loss_history_, rel=1e-2)
+
+
+class Doubled(GalianaRegressor):
+    """Expects an array."""
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        return 2 * super().predict(X * 1)
+
+
+@pytest.mark.parametrize("kind", [GalianaRegressor, Doubled])
+def test_accessions_of_a_held_array_are_predicted_as_if_they_were_alone(kind):
+    X = np.random.default_rng(0).poisson(0.2, (30, 12, 4)).astype(np.uint8)
+    y = np.random.default_rng(1).normal(size=(30, 2))
+    held, parts = Held(X), [np.arange(20, 30), np.array([3, 1, 17])]
+    fitted = fit_together([kind(epochs=2, seed=seed, device="cpu") for seed in range(2)], held, y)
+    for model, part, found in zip(fitted, parts, predict_together(fitted, held, parts), strict=True):
+        np.testing.assert_array_equal(found, model.predict(X[part]))
