@@ -12,6 +12,7 @@ cross-validation.
 """
 
 import argparse
+import gc
 import resource
 import time
 from pathlib import Path
@@ -125,6 +126,19 @@ def _now(device: torch.device) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter()
+
+
+def _forget_memory(device: torch.device) -> None:
+    """Begin to look for the peak anew, with nothing left over from another model."""
+    if device.type == "cuda":
+        gc.collect()
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+
+
+def _peak_memory(device: torch.device) -> float:
+    """MB on the GPU at the most since `_forget_memory`."""
+    return torch.cuda.max_memory_allocated() / 2**20 if device.type == "cuda" else np.nan
 
 
 def gradient_error(cohort: xr.Dataset, device: torch.device) -> float:
@@ -248,15 +262,13 @@ def main() -> None:
 
     rows, everything = [], 0.0
     for model in models:
-        if device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats()
+        _forget_memory(device)
         begin = _now(device)
         stacked = cross_validate(cohort, [model], split, cached=False)
         seconds = _now(device) - begin
         everything += seconds
-        memory = torch.cuda.max_memory_allocated() / 2**20 if device.type == "cuda" else np.nan
         row = {
-            "model": model.name, "fits": options.folds, "seconds": seconds, "memory_mb": memory,
+            "model": model.name, "fits": options.folds, "seconds": seconds, "memory_mb": _peak_memory(device),
             **dict(zip(("pearson", "pearson_within"), pearson(stacked), strict=True)),
         }  # fmt: skip
         rows.append(row)
@@ -272,6 +284,7 @@ def main() -> None:
         loop = PlainLoop(model.name, model.estimator, None if whole else options.plain_epochs)
         # One fold tells what an epoch takes; all of them only where the scores are wanted.
         folds = list(split.folds(cohort))
+        _forget_memory(device)
         if whole:
             begin = _now(device)
             plain = cross_validate(cohort, [Model(model.name, loop, model.inputs)], split, cached=False)
@@ -282,6 +295,7 @@ def main() -> None:
             cross_validate(cohort, [Model(model.name, loop, model.inputs)], one, cached=False)
             row["plain_seconds"] = options.folds * sum(times[0] for times in PlainLoop.seconds.values())
         row["plain_whole"] = whole
+        row["plain_memory_mb"] = _peak_memory(device)
         row["ratio"] = row["plain_seconds"] / row["seconds"]
         if model.name == "Galiana":
             row["floor_share"] = (
