@@ -28,7 +28,7 @@ def wiring(panels: dict[str, Edges]) -> Figure:
         max(getattr(edges, end) for edges in panels.values()) for end in ("n_sources", "n_targets")
     )
     height = 0.28 * max(sources, targets) + 0.9
-    fig, axes = plt.subplots(1, len(panels), figsize=(4 * len(panels), height), squeeze=False)
+    fig, axes = plt.subplots(1, len(panels), figsize=(2.8 * len(panels), height), squeeze=False)
     for ax, (title, edges) in zip(axes[0], panels.items(), strict=True):
         left, right = _spread(edges.n_sources), _spread(edges.n_targets)
         lines = [((0, left[s]), (1, right[t])) for s, t in zip(edges.source, edges.target, strict=True)]
@@ -46,7 +46,7 @@ def wiring(panels: dict[str, Edges]) -> Figure:
                 markersize=8,
                 zorder=3,
             )
-            shift = -0.05 if side == "right" else 0.05
+            shift = -0.09 if side == "right" else 0.09
             for y, name in zip(places, names, strict=True):
                 ax.text(x + shift, y, name, ha=side, va="center", fontsize=9)
         ax.set(xlim=(-0.45, 1.6), ylim=(1.08, -0.08), title=f"{title}: {len(edges):,} weights")

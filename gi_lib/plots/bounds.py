@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from gi_lib.evaluation.correlation import MEAN_OVER_TRAITS, POOLED, WITHIN
 from gi_lib.evaluation.upper_bound import EXPERIMENT, PEARSON, TRUTH
 from gi_lib.plots.ionome import MODEL_STYLES
-from gi_lib.plots.style import BROWN, INK, SCORE_COLOURS
+from gi_lib.plots.style import BROWN, INK, SCORE_COLOURS, WIDEST
 
 AGAINST_STYLES = {TRUTH: (INK, "-"), EXPERIMENT: (BROWN, "--")}
 """Colour and line of the two bounds of Benevenuta & Fariselli 2019."""
@@ -79,7 +79,9 @@ def bounds_by_trait(
         countries is drawn.
     """
     chosen = bounds[(bounds["against"] == TRUTH) & (bounds["measure"] == PEARSON)]
-    fig, axes = plt.subplots(len(groups), 1, figsize=(9, 2.9 * len(groups) + 0.4), sharey=True, squeeze=False)
+    fig, axes = plt.subplots(
+        len(groups), 1, figsize=(WIDEST, 2.9 * len(groups) + 0.9), sharey=True, squeeze=False
+    )
     for ax, (title, traits) in zip(axes[:, 0], groups.items(), strict=True):
         tables = {
             score: chosen[chosen["score"] == score].set_index("trait").reindex(traits)
@@ -100,10 +102,10 @@ def bounds_by_trait(
         if scores is not None:
             _draw_scores(ax, scores, order, x)
         ax.axhline(0, color="black", linewidth=0.8)
-        ax.set_xticks(x, [_element(trait) for trait in order], rotation=60, ha="right", fontsize=8)
+        ax.set_xticks(x, [_element(trait) for trait in order], rotation=60, ha="right", fontsize=9)
         ax.set(title=title, ylabel="Pearson correlation", xlim=(-0.7, len(order) - 0.3))
         ax.grid(axis="x", alpha=0.3, linewidth=0.5)
-    axes[0, 0].legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=9)
     return fig
 
 
@@ -286,7 +288,7 @@ def pooled_and_within(curves: pd.DataFrame, dial: pd.DataFrame | None = None) ->
         per score. Without it there is one panel.
     """
     n_panels = 1 if dial is None else 2
-    fig, axes = plt.subplots(1, n_panels, figsize=(4.4 * n_panels, 3.7), squeeze=False)
+    fig, axes = plt.subplots(1, n_panels, figsize=(4.2 * n_panels, 3.7), squeeze=False)
     ax = axes[0, 0]
     shares = np.sort(curves["share_between"].unique())
     for share, colour in zip(shares, sns.color_palette("flare", len(shares)), strict=True):

@@ -169,7 +169,7 @@ def descents(
     least = float(loss(*lowest))
     levels = least + (surface.max() - least) * np.linspace(0, 1, 15) ** 2.2
     fig, axes = plt.subplots(
-        1, len(paths), figsize=(2.75 * len(paths), 3.1), sharex=True, sharey=True, squeeze=False
+        1, len(paths), figsize=(2.1 * len(paths), 2.6), sharex=True, sharey=True, squeeze=False
     )
     for ax, (title, path) in zip(axes[0], paths.items(), strict=True):
         ax.contourf(a, b, surface, levels=levels, cmap="Greens", alpha=0.8)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from gi_lib.plots.style import BLUE, COUNTRY_COLOURS, OTHER_COUNTRIES, number
 
@@ -49,7 +50,7 @@ def radar(
     fig, axes = plt.subplots(
         1,
         len(panels),
-        figsize=(4.6 * len(panels) + 1.6, 4.6),
+        figsize=(4.2 * len(panels), 4.9),
         subplot_kw={"projection": "polar"},
         squeeze=False,
     )
@@ -64,13 +65,17 @@ def radar(
             values = bounds[title].reindex(table.index).to_numpy()
             ax.plot(closed, np.append(values, values[:1]), label="upper bound", **BOUND_STYLE)
         ax.plot(np.linspace(0, 2 * np.pi, 200), np.zeros(200), color="0.4", linewidth=0.8)  # no correlation
-        ax.set_xticks(angle, table.index, fontsize=8)
+        ax.set_xticks(angle, table.index, fontsize=9)
         ax.set_theta_zero_location("N")
         ax.set_rlabel_position(90 / len(table))  # between two spokes
-        ax.tick_params(axis="y", labelsize=7)
+        ax.yaxis.set_major_locator(MaxNLocator(4))
+        ax.tick_params(axis="y", labelsize=8)
         ax.set_title(title, pad=16)
         ax.grid(alpha=0.4)
-    axes[0, -1].legend(loc="center left", bbox_to_anchor=(1.15, 0.5))
+    handles, labels = axes[0, -1].get_legend_handles_labels()
+    fig.legend(
+        handles, labels, loc="outside lower center", ncols=min(len(labels), 4 * len(panels)), fontsize=9
+    )
     return fig
 
 
@@ -89,7 +94,7 @@ def performance_by_parameters(table: pd.DataFrame, ylabel: str = "correlation wi
     fig, axes = plt.subplots(
         n_rows,
         n_columns,
-        figsize=(3.6 * n_columns + 1.8, 2.9 * n_rows),
+        figsize=(3.3 * n_columns + 1.8, 2.9 * n_rows),
         sharex=True,
         sharey=True,
         squeeze=False,
@@ -137,14 +142,15 @@ def best_predicted(predictions: pd.DataFrame, cells: pd.DataFrame, n_columns: in
         Rows to draw, in this order, with columns ``trait``, ``country`` and ``correlation``.
     """
     n_rows = -(-len(cells) // n_columns)
-    fig, axes = plt.subplots(n_rows, n_columns, figsize=(1.9 * n_columns, 2.0 * n_rows), squeeze=False)
+    fig, axes = plt.subplots(n_rows, n_columns, figsize=(1.68 * n_columns, 1.9 * n_rows), squeeze=False)
     for ax, cell in zip(axes.flat, cells.itertuples(), strict=False):
         chosen = (predictions["trait"] == cell.trait) & (predictions["country"] == cell.country)
         points = predictions[chosen]
         colour = COUNTRY_COLOURS.get(cell.country, OTHER_COUNTRIES)
         ax.scatter(points["predicted"], points["observed"], s=10, color=colour, linewidth=0)
         ax.set_title(f"{cell.trait}\n{cell.country}, r = {number(cell.correlation)}", fontsize=8)
-        ax.tick_params(labelsize=6)
+        ax.tick_params(labelsize=8)
+        ax.locator_params(nbins=3)
     for ax in axes.flat[len(cells) :]:
         ax.axis("off")
     fig.supxlabel("predicted", fontsize=9)

@@ -23,7 +23,7 @@ from gi_lib.evaluation.paradox import (
 )
 from gi_lib.plots.accessions import scatter_by_country
 from gi_lib.plots.ionome import MODEL_STYLES
-from gi_lib.plots.style import BROWN, GOLD, GREY_LIGHT, RED, SCORE_COLOURS, country_groups, number
+from gi_lib.plots.style import BROWN, GOLD, GREY_LIGHT, RED, SCORE_COLOURS, WIDEST, country_groups, number
 
 CONTRIBUTION_COLOURS = {FROM_BETWEEN: GOLD, FROM_INSIDE: SCORE_COLOURS[WITHIN]}
 PARADOX_COLOURS = {
@@ -46,7 +46,7 @@ def pooled_and_within(panels: Mapping[str, pd.DataFrame], order: Sequence[str]) 
         Names of the models from top to bottom.
     """
     fig, axes = plt.subplots(
-        1, len(panels), figsize=(3.6 * len(panels) + 3.2, 0.36 * len(order) + 1.3), sharey=True, squeeze=False
+        1, len(panels), figsize=(3.1 * len(panels) + 2.2, 0.36 * len(order) + 1.6), sharey=True, squeeze=False
     )
     y = np.arange(len(order))
     for ax, (title, table) in zip(axes[0], panels.items(), strict=True):
@@ -61,7 +61,7 @@ def pooled_and_within(panels: Mapping[str, pd.DataFrame], order: Sequence[str]) 
         ax.set(xlabel="Pearson correlation", title=title)
     axes[0, 0].set(yticks=y, yticklabels=order)
     axes[0, 0].invert_yaxis()
-    axes[0, -1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return fig
 
 
@@ -80,7 +80,7 @@ def contributions(decomposition: pd.DataFrame, trait: str, order: Sequence[str])
     table = decomposition[decomposition["trait"] == trait].set_index(["quantity", "model"])
     y = np.arange(len(order))
     fig, (left, right) = plt.subplots(
-        1, 2, figsize=(9.5, 0.36 * len(order) + 1.6), sharey=True, width_ratios=[1.7, 1]
+        1, 2, figsize=(WIDEST, 0.36 * len(order) + 1.6), sharey=True, width_ratios=[1.7, 1]
     )
     ends = {1: np.zeros(len(order)), -1: np.zeros(len(order))}
     for quantity, colour in CONTRIBUTION_COLOURS.items():
@@ -108,7 +108,14 @@ def contributions(decomposition: pd.DataFrame, trait: str, order: Sequence[str])
     right.plot(predicted["estimate"], y, "o", color=colour, label="of predictions")
     right.set(xlim=(-0.02, 1.02), xlabel="share of variance within countries")
     for ax, columns in ((left, 3), (right, 2)):
-        ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=columns, fontsize=8, columnspacing=1)
+        ax.legend(
+            loc="lower center",
+            bbox_to_anchor=(0.5, 1),
+            ncols=columns,
+            fontsize=8,
+            columnspacing=1,
+            handlelength=1.4,
+        )
     return fig
 
 
@@ -244,7 +251,7 @@ def paradox_counts(classified: pd.DataFrame, order: Sequence[str]) -> Figure:
         for y, (value, left) in enumerate(zip(values, start, strict=True)):
             if value:
                 ink = "white" if name in (REVERSAL, HOLDS) else "black"
-                ax.text(left + value / 2, y, str(value), ha="center", va="center", fontsize=7, color=ink)
+                ax.text(left + value / 2, y, str(value), ha="center", va="center", fontsize=8, color=ink)
         start = start + values
     ax.set(xlabel="traits")
     ax.invert_yaxis()
@@ -271,7 +278,7 @@ def dial(table: pd.DataFrame, scores: Sequence[str], limits: pd.DataFrame | None
     fig, axes = plt.subplots(
         len(scores),
         len(panels),
-        figsize=(3.4 * len(panels) + 2.2, 2.4 * len(scores) + 0.5),
+        figsize=(3.1 * len(panels) + 2.2, 2.4 * len(scores) + 0.5),
         sharex=True,
         sharey=True,
         squeeze=False,

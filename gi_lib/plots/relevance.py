@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from gi_lib.plots.ionome import MODEL_STYLES
-from gi_lib.plots.style import INK, RED
+from gi_lib.plots.style import INK, RED, WIDEST
 
 CAUSAL_COLOUR = RED
 GENE_COLOURS = ("0.45", "0.72")  # of the chromosomes in turn
@@ -46,7 +46,7 @@ def genome_tracks(
     place[order] = np.arange(len(order))
     names, code = np.unique(chromosome, return_inverse=True)
     fig, axes = plt.subplots(
-        len(tracks), 1, figsize=(8.4, 1.45 * len(tracks) + 0.6), sharex=True, squeeze=False
+        len(tracks), 1, figsize=(WIDEST, 1.45 * len(tracks) + 0.6), sharex=True, squeeze=False
     )
     chosen = np.array(sorted(marked, key=lambda gene: place[gene]), int)
     apart = np.diff(place[chosen], prepend=-len(place)) > 0.02 * len(place)  # labels would overlap otherwise
@@ -60,7 +60,7 @@ def genome_tracks(
         for gene, label in labels.items():
             if label and np.isfinite(values[gene]):
                 ax.annotate(
-                    label, (place[gene], values[gene]), (0, 4), textcoords="offset points", fontsize=7, ha="center"
+                    label, (place[gene], values[gene]), (0, 4), textcoords="offset points", fontsize=8, ha="center"
                 )  # fmt: skip
         if ylabels[title].startswith("−log") and np.isfinite(threshold):
             ax.axhline(threshold, color="black", linewidth=0.8, linestyle="--")
@@ -86,17 +86,16 @@ def score_dots(table: pd.DataFrame, order: Sequence[str], measures: Sequence[str
     measures
         Panels from left to right.
     """
-    fig, axes = plt.subplots(
-        1, len(measures), figsize=(2.6 * len(measures) + 2.6, 0.34 * len(order) + 1.1), sharey=True, squeeze=False
-    )  # fmt: skip
+    size = (min(2.6 * len(measures) + 2.6, WIDEST), 0.34 * len(order) + 1.1)
+    fig, axes = plt.subplots(1, len(measures), figsize=size, sharey=True, squeeze=False)
     y = np.arange(len(order))
     for ax, measure in zip(axes[0], measures, strict=True):
         rows = table[table["measure"] == measure].set_index("method").reindex(order)
         ax.hlines(y, rows["low"], rows["high"], color=INK, linewidth=2)
         ax.plot(rows["estimate"], y, "o", color=INK)
         ax.axvline(rows["chance"].mean(), color="black", linewidth=0.9, linestyle="--")
-        ax.set_xlabel(fill(measure, 26))
-        ax.xaxis.set_major_locator(MaxNLocator(4, prune="upper"))  # or numbers of two panels would touch
+        ax.set_xlabel(fill(measure, 20))
+        ax.xaxis.set_major_locator(MaxNLocator(3, prune="upper"))  # or numbers of two panels would touch
         ax.grid(axis="y", alpha=0.3)
     axes[0, 0].set_yticks(y, order)
     axes[0, 0].invert_yaxis()
@@ -115,7 +114,7 @@ def rates_by_distance(
     expected
         Rate of genes that are neither linked to a cause nor related to one, drawn dashed.
     """
-    fig, axes = plt.subplots(1, len(panels), figsize=(4.5 * len(panels), 3.4), squeeze=False)
+    fig, axes = plt.subplots(1, len(panels), figsize=(4.2 * len(panels), 3.4), squeeze=False)
     markers = "osD^vP"
     for ax, (title, table) in zip(axes[0], panels.items(), strict=True):
         for (method, rows), marker in zip(table.groupby("method", sort=False), markers, strict=False):
@@ -144,7 +143,7 @@ def pathway_heatmap(relevance: pd.DataFrame, causal: pd.DataFrame | None = None)
     """
     share = relevance / relevance.sum()
     height = 0.17 * len(share) + 1.6
-    fig, ax = plt.subplots(figsize=(0.19 * share.shape[1] + 3.2, height))
+    fig, ax = plt.subplots(figsize=(min(0.19 * share.shape[1] + 3.2, WIDEST), height))
     sns.heatmap(
         100 * share, cmap="Greens", vmin=0, cbar_kws={"label": "% of the trait's total relevance"}, ax=ax,
         xticklabels=True, yticklabels=True,
@@ -152,7 +151,7 @@ def pathway_heatmap(relevance: pd.DataFrame, causal: pd.DataFrame | None = None)
     if causal is not None:
         row, column = np.nonzero(causal.to_numpy())
         ax.scatter(column + 0.5, row + 0.5, s=12, color=CAUSAL_COLOUR, edgecolor="white", linewidth=0.4)
-    ax.tick_params(labelsize=6)
+    ax.tick_params(labelsize=8)
     ax.set(xlabel="", ylabel="")
     return fig
 

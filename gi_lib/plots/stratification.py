@@ -9,7 +9,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from gi_lib.plots.accessions import MAP_WINDOWS
-from gi_lib.plots.style import BLUE, BLUE_LIGHT, COUNTRY_COLOURS, GOLD, INK, OTHER_COUNTRIES, RED
+from gi_lib.plots.style import BLUE, BLUE_LIGHT, COUNTRY_COLOURS, GOLD, INK, OTHER_COUNTRIES, RED, WIDEST
 
 SPLIT_STYLES = {
     "random": (BLUE, "o"),
@@ -43,7 +43,7 @@ def fold_maps(cohort: xr.Dataset, tests: Mapping[str, np.ndarray]) -> Figure:
                 f"{len(longitude)} accessions."
             )
     windows = dict(reversed(MAP_WINDOWS.items()))  # Europe, where most of them are, on top
-    fig, axes = plt.subplots(2, len(tests), figsize=(3.1 * len(tests), 5), squeeze=False)
+    fig, axes = plt.subplots(2, len(tests), figsize=(2.8 * len(tests), 4.8), squeeze=False)
     for column, (name, test) in zip(axes.T, tests.items(), strict=True):
         test = np.asarray(test, bool)
         for ax, (place, (west, east, south, north)) in zip(column, windows.items(), strict=True):
@@ -59,7 +59,7 @@ def fold_maps(cohort: xr.Dataset, tests: Mapping[str, np.ndarray]) -> Figure:
             ax.set(xlim=(west, east), ylim=(south, north))
             ax.set_aspect(1 / np.cos(np.radians((south + north) / 2)))  # a kilometre is as long both ways
             ax.grid(alpha=0.3, linewidth=0.5)
-            ax.tick_params(labelsize=7)
+            ax.tick_params(labelsize=8)
             ax.set_xlabel(place if name == next(iter(tests)) else "", fontsize=8)
         column[0].set_title(f"{name}\n{(~test).sum():,} → {test.sum():,}", fontsize=10)
     handles, labels = axes[0, 0].get_legend_handles_labels()
@@ -87,7 +87,7 @@ def scores_by_split(
     fig, axes = plt.subplots(
         1,
         len(scores),
-        figsize=(2.7 * len(scores) + 2.6, 0.16 * len(splits) * len(rows) + 1.3),
+        figsize=(1.95 * len(scores) + 2.5, 0.16 * len(splits) * len(rows) + 1.3),
         sharey=True,
         squeeze=False,
     )
@@ -121,7 +121,7 @@ def nearest_relatives(similarity: pd.DataFrame, countries: pd.DataFrame) -> Figu
         points of a country are joined in the order of the lines, and so are, in black, the means over countries.
     """
     splits = list(similarity["split"].drop_duplicates())
-    fig, (left, right) = plt.subplots(1, 2, figsize=(9.4, 3.8), width_ratios=[1, 1.15])
+    fig, (left, right) = plt.subplots(1, 2, figsize=(WIDEST, 3.8), width_ratios=[1, 1.15])
     for split in splits:
         values = np.sort(similarity.loc[similarity["split"] == split, "similarity"].dropna())
         left.step(
@@ -132,7 +132,7 @@ def nearest_relatives(similarity: pd.DataFrame, countries: pd.DataFrame) -> Figu
             label=split,
             linewidth=1.8,
         )
-    left.set(xlabel="similarity to the nearest training accession", ylabel="share of the accessions below")
+    left.set(xlabel="similarity to the nearest\ntraining accession", ylabel="share of the accessions below")
     left.legend(fontsize=8, title="folds")
     for name, points in countries.groupby("country", sort=True):
         colour = COUNTRY_COLOURS.get(name, OTHER_COUNTRIES)
@@ -150,7 +150,7 @@ def nearest_relatives(similarity: pd.DataFrame, countries: pd.DataFrame) -> Figu
         )
         right.plot([], [], SPLIT_STYLES[split][1], color="0.3", label=split)
     right.set(
-        xlabel="similarity to the nearest training accession, mean",
+        xlabel="similarity to the nearest\ntraining accession, mean",
         ylabel="correlation within the country",
     )
     right.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8)
@@ -169,7 +169,7 @@ def trait_drops(panels: Mapping[str, pd.DataFrame], splits: Sequence[str]) -> Fi
     """
     longest = max(len(table) for table in panels.values())
     fig, axes = plt.subplots(
-        1, len(panels), figsize=(3.9 * len(panels) + 1.7, 0.23 * longest + 1.3), sharex=True, squeeze=False
+        1, len(panels), figsize=(3.3 * len(panels) + 1.8, 0.23 * longest + 1.3), sharex=True, squeeze=False
     )
     for ax, (title, table) in zip(axes[0], panels.items(), strict=True):
         y = np.arange(len(table))

@@ -24,8 +24,10 @@ GREY_DARK, GREY_MID, GREY, GREY_LIGHT, GREY_PALE = "#555555", "#7f7f7f", "#b3b3b
 
 SCORE_COLOURS = {POOLED: GREY, WITHIN: INK}
 
-FONT_SIZES = (6, 7, 8, 9, 10)
+FONT_SIZES = (8, 9, 10)
 """Points of what is written smaller than the labels of the axes: from dense ticks up to the titles of panels."""
+WIDEST = 8.4
+"""Inches. A page shows a wider figure smaller, and 8 points of it would be less than 10 pixels on a laptop."""
 
 
 def use_style() -> None:

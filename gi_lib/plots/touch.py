@@ -31,7 +31,8 @@ _STYLE = """\
 .gi-steps [hidden] { display: none !important; }
 .gi-steps-controls { display: flex; flex-wrap: wrap; gap: 0.2rem 2rem; padding: 4px; }
 .gi-steps-control { display: flex; flex: 1 1 15rem; align-items: center; gap: 0.6rem; max-width: 28rem; }
-.gi-steps-control label { display: flex; flex: 1; align-items: center; gap: 0.6rem; margin: 0; }
+.gi-steps-control label { display: flex; flex: 1; align-items: center; gap: 0.6rem; margin: 0;
+                          text-align: start; }
 .gi-steps-control :is(input, select) { flex: 1; min-width: 5rem; height: 2rem; margin: 0; font: inherit; }
 .gi-steps-control input { cursor: pointer; accent-color: var(--pst-color-primary, #1b5e3b); }
 .gi-steps-control select { color: var(--pst-color-text-base, CanvasText);

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 
-from gi_lib.plots.style import GOLD, GREY_LIGHT, INK, SCORE_COLOURS
+from gi_lib.plots.style import GOLD, GREY_LIGHT, INK, SCORE_COLOURS, WIDEST
 
 PART_COLOURS = {"learn": GREY_LIGHT, "judge": GOLD, "test": INK}
 """What the accessions of one outer fold do: settings learn from some, are judged by others, and are tested once."""
@@ -40,7 +40,7 @@ def nested_diagram(n_splits: int = 5, validation_share: float = 0.2) -> Figure:
     validation_share
         Share of the training accessions of an outer fold that judge the settings.
     """
-    fig, ax = plt.subplots(figsize=(8.6, 3.3))
+    fig, ax = plt.subplots(figsize=(WIDEST, 3.3))
     block, height = 0.62, 0.5
     for row in range(n_splits):
         y = -row * (height + 0.12)
@@ -118,7 +118,7 @@ def trials_plot(trials: pd.DataFrame, folds: pd.DataFrame) -> Figure:
     """
     models = list(folds["model"].drop_duplicates())
     fig, axes = plt.subplots(
-        1, len(models), figsize=(4.6 * len(models) + 2.2, 3.4), sharey=True, squeeze=False
+        1, len(models), figsize=(min(4.6 * len(models) + 2.2, WIDEST), 3.4), sharey=True, squeeze=False
     )
     for ax, model in zip(axes[0], models, strict=True):
         outer = folds[folds["model"] == model].reset_index(drop=True)
@@ -213,7 +213,7 @@ def judging_noise(noise: pd.DataFrame, curse: pd.DataFrame, measured: pd.DataFra
     measured
         Columns ``target``, ``trials`` and ``optimism``.
     """
-    fig, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.7))
+    fig, (left, right) = plt.subplots(1, 2, figsize=(WIDEST, 4))
     for target, of_target in noise.groupby("target", sort=False):
         colour, _ = TARGET_STYLES[target]
         of_target = of_target.sort_values("n")
@@ -260,7 +260,7 @@ def choice_cost(table: pd.DataFrame, marked: int) -> Figure:
         A number of judging accessions to mark.
     """
     panels = list(table["score"].drop_duplicates())
-    size = (3.1 * len(panels) + 2.8, 3.4)
+    size = (4.2 * len(panels), 3.9)
     fig, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False)
     for ax, score in zip(axes[0], panels, strict=True):
         ax.axvline(marked, color="0.6", linestyle=":", linewidth=1.2)
@@ -274,7 +274,8 @@ def choice_cost(table: pd.DataFrame, marked: int) -> Figure:
         _plain_ticks(ax, sorted(table["n"].unique()))
     axes[0, 0].set_ylim(bottom=0)
     axes[0, 0].set_ylabel("best less chosen")
-    axes[0, -1].legend(loc="center left", bbox_to_anchor=(1, 0.5), title="judges drawn", fontsize=8)
+    handles, labels = axes[0, -1].get_legend_handles_labels()
+    fig.legend(handles, labels, loc="outside lower center", ncols=2, title="judges drawn", fontsize=9)
     return fig
 
 

@@ -21,7 +21,8 @@ def test_radar_closes_each_line_and_draws_the_bound():
     np.testing.assert_allclose(lines["Galiana"].get_ydata(), [0.1, 0.2, 0.3, 0.1])
     np.testing.assert_allclose(lines["upper bound"].get_ydata(), [0.9, 0.8, 0.7, 0.9])
     assert [label.get_text() for label in leaf.get_xticklabels()] == ["Na23", "K39", "Mo98"]
-    assert seed.get_title() == "seed" and seed.get_legend() is not None
+    assert seed.get_title() == "seed"
+    assert [text.get_text() for text in fig.legends[0].texts] == ["Galiana", "GPSNN", "upper bound"]
 
 
 def test_models_of_one_size_stand_side_by_side_and_others_are_lines():
