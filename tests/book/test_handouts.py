@@ -1,5 +1,6 @@
 """Notebooks for students and instructors: same source, no solution where there should be none, checks that help."""
 
+import contextlib
 import csv
 import json
 import os
@@ -241,14 +242,16 @@ def test_every_check_has_wrong_answers_and_no_other_exercise_has() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", (os.environ.get("GI_HANDOUTS") or "verdict").split(","))
-def test_wrong_answers_get_a_message_that_helps(page: str, tmp_path: Path) -> None:
+def test_wrong_answers_get_a_message_that_helps(page: str, tmp_path: Path, use_mirror) -> None:
     """``GI_HANDOUTS=galiana,ionome`` tries these pages, ``all`` every one."""
     for name in PROJECT.pages if page == "all" else [page]:
-        if not PROJECT.executed(name, "demo").exists():
-            book.execute(PROJECT, name)
-        ((_, notebook),) = hand_out(PROJECT, [name], tmp_path)
-        wrong = {label: [Wrong(**each) for each in answers] for label, answers in WRONG.items()}
-        outcomes = try_out(notebook, PROJECT.root, wrong)
+        # Of plants that are simulated in place of maize nobody knows the parents, which a check asks for.
+        with use_mirror("maize/agro_tibble.RDS") if name == "binn-maize" else contextlib.nullcontext():
+            if not PROJECT.executed(name, "demo").exists():
+                book.execute(PROJECT, name)
+            ((_, notebook),) = hand_out(PROJECT, [name], tmp_path)
+            wrong = {label: [Wrong(**each) for each in answers] for label, answers in WRONG.items()}
+            outcomes = try_out(notebook, PROJECT.root, wrong)
         assert len(outcomes) >= 6
         assert [(name, outcome) for outcome in outcomes if not outcome.as_expected] == []
 
