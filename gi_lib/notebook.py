@@ -285,7 +285,8 @@ class Run:
     def recorded(self, name: str, notebook: str | None = None) -> pd.DataFrame:
         """All recorded tables of this notebook, or of another, with this name.
 
-        They get the marks ``cohort``, ``scale``, ``data``, ``commit``, ``device`` and ``recorded`` (a date).
+        They get the marks ``cohort``, ``scale``, ``data``, ``commit``, ``device``, ``recorded`` (a date) and
+        ``parameters``.
 
         Recorded runs stand in ``results/<notebook>/<cohort>-<scale>/``, or a part of one in
         ``<cohort>-<scale>-<part>/``; the table is empty if there are none.
@@ -294,13 +295,15 @@ class Run:
         for path in sorted((REPOSITORY / "results" / (notebook or self.name)).glob(f"*/{name}.csv")):
             provenance = json.loads((path.parent / "provenance.json").read_text())
             table = pd.read_csv(path, keep_default_na=False, na_values=[""])
+            parameters = provenance["parameters"]
             marks = {
                 "cohort": provenance["main_cohort"],
-                "scale": provenance["parameters"]["scale"],
+                "scale": parameters["scale"],
                 "data": (COHORTS | PANELS)[provenance["main_cohort"]],
                 "commit": provenance["commit"],
                 "device": provenance["device"],
                 "recorded": provenance["recorded"],
+                "parameters": ", ".join(f"{key}={value}" for key, value in parameters.items()),
             }
             tables.append(table.assign(**marks))
         return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
@@ -390,13 +393,19 @@ def show(table: pd.DataFrame) -> HTML:
 
 
 def recorded_note(recorded: pd.DataFrame) -> HTML:
-    """When, on what and from which state of the sources the rows of `Run.recorded` were made."""
-    runs = recorded[["data", "scale", "device", "recorded", "commit"]].drop_duplicates()
+    """When, on what, from which state of the sources and with which parameters `Run.recorded`'s rows were made."""
+    runs = recorded[["data", "scale", "device", "recorded", "commit", "parameters"]].drop_duplicates()
     notes = [
         f"{run.data} ({run.scale} scale): {run.recorded}, {run.device}, commit {run.commit}"
         for run in runs.itertuples()
     ]
-    return HTML(f'<p class="provenance"><strong>Recorded.</strong> {escape("; ".join(notes))}</p>')
+    parameters = "".join(
+        f"<li>{escape(run.data)}: {escape(run.parameters)}</li>" for run in runs.itertuples()
+    )
+    return HTML(
+        f'<p class="provenance"><strong>Recorded.</strong> {escape("; ".join(notes))}</p>'
+        f'<details class="provenance"><summary>Parameters</summary><ul>{parameters}</ul></details>'
+    )
 
 
 def paper_beside_ours(rows: list[dict[str, Any]]) -> pd.DataFrame:

@@ -283,7 +283,7 @@ def test_recorded_tables_are_marked_with_where_they_come_from(namespace, monkeyp
         folder.mkdir(parents=True)
         provenance = {
             "main_cohort": cohort,
-            "parameters": {"scale": scale},
+            "parameters": {"scale": scale, "seed": 3},
             "commit": "abc",
             "device": "cuda",
             "recorded": "2024-05-01",
@@ -299,6 +299,10 @@ def test_recorded_tables_are_marked_with_where_they_come_from(namespace, monkeyp
     assert set(table["commit"]) == {"abc"}
     assert set(table["device"]) == {"cuda"}
     assert set(table["recorded"]) == {"2024-05-01"}
+    assert table["parameters"].unique().tolist() == ["scale=paper, seed=3", "scale=demo, seed=3"]
+    note = notebook.recorded_note(table).data
+    assert "real (paper scale): 2024-05-01, cuda, commit abc" in note
+    assert "<li>real: scale=paper, seed=3</li>" in note
     assert table["country"].iloc[0] == "NA"  # a name, not a missing value
     assert table["r"].isna().tolist() == [False, True] * 2
     elsewhere = notebook.start("verdict", namespace)

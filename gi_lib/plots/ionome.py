@@ -67,7 +67,7 @@ def radar(
         ax.plot(np.linspace(0, 2 * np.pi, 200), np.zeros(200), color="0.4", linewidth=0.8)  # no correlation
         ax.set_xticks(angle, table.index, fontsize=9)
         ax.set_theta_zero_location("N")
-        ax.set_rlabel_position(90 / len(table))  # between two spokes
+        ax.set_rlabel_position(180 / len(table))  # between two spokes
         ax.yaxis.set_major_locator(MaxNLocator(4))
         ax.tick_params(axis="y", labelsize=8)
         ax.set_title(title, pad=16)
