@@ -19,7 +19,7 @@ from torch import Tensor
 
 FORWARD = {"GENES": 64, "num_warps": 4}
 BACKWARD = {"GENES": 16, "num_warps": 1}
-"""Genes of a tile, and warps that share one: the fastest on an H100 of all that fit into its registers."""
+"""Genes of a tile, and warps that share one: the fastest of those tried on an H100."""
 EXACT = os.environ.get("TRITON_INTERPRET") != "1"
 """Triton's interpreter multiplies no bfloat16."""
 INPUTS = 64
@@ -33,7 +33,7 @@ def forward(batch, weight: Tensor, bias: Tensor, gamma: Tensor, beta: Tensor, ou
     n_fits, n_batch = batch.sample.shape
     n_genes = batch.counts.shape[1]
     genes = torch.empty((n_fits, n_batch, n_genes), device=weight.device)
-    n_programs, n_tiles = _shares(batch, **FORWARD)
+    n_programs, n_tiles = _shares(batch, FORWARD["GENES"])
     _forward[(n_programs, n_fits)](
         batch.counts, batch.sample, batch.mean, batch.scale, weight, bias, gamma, beta, out_weight, genes,
         n_genes, n_batch, n_tiles, EXACT=_exact(batch), **_sizes(batch, weight), **FORWARD,
@@ -45,7 +45,7 @@ def backward(batch, gradient: Tensor, weight: Tensor, bias, gamma, beta, out_wei
     """Gradients of weight, bias, gamma, beta and out_weight, each summed in a fixed order."""
     n_fits, n_batch = batch.sample.shape
     n_genes = batch.counts.shape[1]
-    sizes, (n_programs, n_tiles) = _sizes(batch, weight), _shares(batch, **BACKWARD)
+    sizes, (n_programs, n_tiles) = _sizes(batch, weight), _shares(batch, BACKWARD["GENES"])
     parts = torch.empty((n_fits, n_programs, sizes["TYPES"] + 4, sizes["UNITS"]), device=weight.device)
     _backward[(n_programs, n_fits)](
         batch.counts, batch.sample, batch.mean, batch.scale, weight, bias, gamma, beta, out_weight, gradient, parts,
@@ -62,10 +62,10 @@ def sum_of_genes(gradient: Tensor) -> Tensor:
     return gradient.flatten(1).sum(1, keepdim=True)
 
 
-def _shares(batch, GENES: int, **_) -> tuple[int, int]:
-    """Programs for each fit, and how many tiles each takes."""
+def _shares(batch, genes: int) -> tuple[int, int]:
+    """Programs for each fit, and how many tiles of so many genes each takes."""
     n_fits, n_batch = batch.sample.shape
-    tiles = n_batch * triton.cdiv(batch.counts.shape[1], GENES)
+    tiles = n_batch * triton.cdiv(batch.counts.shape[1], genes)
     n_programs = max(1, min(PROGRAMS // n_fits, tiles))
     return n_programs, triton.cdiv(tiles, n_programs)
 

@@ -8,13 +8,9 @@ from hypothesis import strategies as st
 
 from gi_lib.datasets.pathways import Edges
 from gi_lib.models import SparseLinear, count_parameters
+from tests.models.test_fused import DEVICES
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-DEVICES = [
-    "cpu",
-    pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="There is no GPU.")),
-]
 
 
 def names(kind: str, n: int) -> np.ndarray:
