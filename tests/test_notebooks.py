@@ -161,3 +161,18 @@ def test_the_verdict_hears_of_every_chapter_of_its_part():
     heard = {chapter for chapter, _, _ in claims_of_the_verdict()}
     assert heard >= {"ionome", "transfer-learning", "bmsnn", "upper-bounds", "stratification"}
     assert heard >= {"simpsons-paradox", "ionome-structure", "tuning", "relevance"}
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_code_that_is_shown_fits_the_page(name):
+    # What stands behind a button may be wider and scroll.
+    hidden = {"hide-input", "hide-cell", "remove-input", "remove-cell", "parameters"}
+    cells = book.convert((PROJECT.notebooks / name).with_suffix(".md")).cells
+    wide = [
+        line
+        for cell in cells
+        if cell.cell_type == "code" and not hidden & set(cell.metadata.get("tags", []))
+        for line in cell.source.splitlines()
+        if len(line) > 88
+    ]
+    assert not wide, wide

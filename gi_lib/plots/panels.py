@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullFormatter
 
@@ -39,6 +38,8 @@ def model_dots(
         Horizontal axis on a log scale.
     """
     groups = list(scores[group].drop_duplicates())
+    if published is not None and not published[group].isin(groups).any():
+        published = None
     n_columns = min(3, len(groups))
     n_rows = -(-len(groups) // n_columns)
     fig, axes = plt.subplots(
@@ -48,6 +49,7 @@ def model_dots(
         sharey=True,
         squeeze=False,
     )
+    fig.get_layout_engine().set(h_pad=0.1)  # a title is not to stand on the numbers above it
     places = np.arange(len(order))
     colour = SCORE_COLOURS["within country"]
     for ax, name in zip(axes.flat, groups, strict=False):
@@ -57,7 +59,7 @@ def model_dots(
         if published is not None:
             theirs = published[published[group] == name].set_index("model")["estimate"].reindex(order)
             ax.plot(theirs, places, "x", color="black", markeredgewidth=1.6, label="paper")
-        ax.set(title=name, yticks=places, yticklabels=order)
+        ax.set(title=str(name).replace("_", " "), yticks=places, yticklabels=order)
         if log:
             ax.set_xscale("log")
             low, high = ax.get_xlim()
@@ -106,16 +108,17 @@ def traits_in_order(scores: pd.DataFrame, order: Sequence[str]) -> Figure:
     return fig
 
 
-def trait_by_population(values: np.ndarray, population: np.ndarray, ax: Axes, label: str) -> Axes:
+def trait_by_population(values: np.ndarray, population: np.ndarray, label: str) -> Figure:
     """Strips of a trait, one row per population, with the mean of each."""
     random = np.random.default_rng(0)
     names = sorted(set(population), key=lambda name: np.nanmean(values[population == name]))
+    fig, ax = plt.subplots(figsize=(7, 1 + 0.3 * len(names)))
     for row, name in enumerate(names):
         mine = values[population == name]
         ax.plot(mine, row + random.uniform(-0.25, 0.25, len(mine)), ".", color=GREY_MID, markersize=4)
         ax.plot([np.nanmean(mine)] * 2, [row - 0.35, row + 0.35], color=BROWN, linewidth=2.5)
     ax.set(yticks=range(len(names)), yticklabels=names, xlabel=label)
-    return ax
+    return fig
 
 
 def loss_curves(curves: dict[str, np.ndarray]) -> Figure:

@@ -1,6 +1,5 @@
 """The figures of the chapters on panels show their tables."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -27,6 +26,13 @@ def test_dots_are_measured_and_crosses_published():
     assert points(first, "o") == pytest.approx([0.3, 0.0])
     assert points(second, "o") == pytest.approx([0.4, 0.1])
     assert points(second, "x")[0] == pytest.approx(0.55) and np.isnan(points(first, "x")).all()
+    assert [text.get_text() for text in second.get_legend().get_texts()] == ["measured here", "paper"]
+
+
+def test_no_cross_is_promised_where_nothing_is_published():
+    published = pd.DataFrame({"trait": ["c"], "model": ["lasso"], "estimate": [0.55]})
+    fig = panels.model_dots(scores(), ["lasso", "GBLUP"], published)
+    assert all(ax.get_legend() is None for ax in fig.axes)
 
 
 @pytest.mark.parametrize("n_traits", [1, 3, 4, 6])
@@ -48,8 +54,9 @@ def test_traits_stand_in_the_order_of_the_first_model():
 
 
 def test_every_line_and_every_mean_is_drawn():
-    _, ax = plt.subplots()
-    panels.trait_by_population(np.array([3.0, 1.0, 2.0, 5.0]), np.array(["x", "y", "y", "x"]), ax, "height")
+    (ax,) = panels.trait_by_population(
+        np.array([3.0, 1.0, 2.0, 5.0]), np.array(["x", "y", "y", "x"]), "height"
+    ).axes
     assert [label.get_text() for label in ax.get_yticklabels()] == ["y", "x"]
     assert sorted(points(ax, ".")) == [1, 2, 3, 5]
     assert ax.lines[1].get_xdata()[0] == 1.5 and ax.lines[3].get_xdata()[0] == 4
