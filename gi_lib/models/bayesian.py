@@ -14,6 +14,7 @@ from numbers import Integral
 
 import numpy as np
 import pandas as pd
+import torch
 from numba import njit
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, RegressorMixin
@@ -46,7 +47,7 @@ class BayesianRegression(RegressorMixin, BaseEstimator):
     seed
         With trait and chain, decides every draw; the number of jobs does not.
     n_jobs
-        Chains run side by side.
+        How many chains run side by side; -1: as many as PyTorch has threads.
 
     Attributes
     ----------
@@ -71,6 +72,9 @@ class BayesianRegression(RegressorMixin, BaseEstimator):
     - :math:`\sigma_e^2 \sim S_e\,\chi^{-2}_\nu`, :math:`S_e = V (1 - R^2)(\nu + 2)`; the intercept has a flat prior.
     """
 
+    in_threads = True
+    """Fits do not hold the interpreter's lock, so that those of several folds can run side by side."""
+
     def __init__(
         self,
         prior: str = "BayesA",
@@ -79,7 +83,7 @@ class BayesianRegression(RegressorMixin, BaseEstimator):
         thin: int = 5,
         n_chains: int = 1,
         seed: int = 1,
-        n_jobs: int = 1,
+        n_jobs: int = -1,
     ):
         self.prior = prior
         self.n_iterations = n_iterations
@@ -119,7 +123,7 @@ class BayesianRegression(RegressorMixin, BaseEstimator):
         for trait, known in enumerate(values):
             seeds = np.random.SeedSequence([self.seed, trait]).spawn(self.n_chains)
             tasks += [(markers[pattern_of[trait]], known, np.random.default_rng(seed)) for seed in seeds]
-        with ThreadPoolExecutor(self.n_jobs) as pool:
+        with ThreadPoolExecutor(torch.get_num_threads() if self.n_jobs == -1 else self.n_jobs) as pool:
             chains = list(pool.map(lambda task: self._chain(*task), tasks))
         n_traits = labels.shape[1]
         effects = np.stack([effect for effect, _ in chains]).reshape(n_traits, self.n_chains, -1)
@@ -180,6 +184,8 @@ class BayesianRegression(RegressorMixin, BaseEstimator):
             raise ValueError(f"prior is {self.prior!r}; allowed are {', '.join(PRIORS)}.")
         for name, least in (("n_iterations", 1), ("burn_in", 0), ("thin", 1), ("n_chains", 1), ("n_jobs", 1)):
             value = getattr(self, name)
+            if name == "n_jobs" and value == -1:
+                continue
             if not isinstance(value, Integral) or value < least:
                 raise ValueError(f"{name} is {value!r}; it must be a whole number, at least {least}.")
         if self.burn_in + self.thin > self.n_iterations:

@@ -42,7 +42,7 @@ def prediction_key(content: str, inputs: str, estimator: BaseEstimator, fold: Fo
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:32]
 
 
-WITHOUT_EFFECT = ("progress", "storage")
+WITHOUT_EFFECT = ("progress", "storage", "n_jobs")
 """Settings that change how a fit runs, not what it predicts."""
 
 

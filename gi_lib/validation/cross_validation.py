@@ -5,12 +5,15 @@ Every score, table and figure is computed from that table, so any number can be 
 
 import inspect
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 import xarray as xr
 from sklearn.base import BaseEstimator, clone
+from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
@@ -167,9 +170,8 @@ def _predictions(
     with tqdm(total=len(models) * len(folds), unit="fit", disable=not progress) as bar:
         for model in models:
             X, besides = model_inputs(cohort, model.inputs), besides_labels(cohort, model)
-            # Networks are trained on all folds at once, other models fold by fold.
-            together = learns_together(model.estimator)
-            for part in [folds] if together else [[fold] for fold in folds]:
+            at_once = _folds_at_once(model.estimator, len(folds))
+            for part in (folds[start : start + at_once] for start in range(0, len(folds), at_once)):
                 bar.set_postfix_str(
                     f"{model.name}, fold {part[0].fold + 1}" + " and others" * (len(part) > 1)
                 )
@@ -199,6 +201,14 @@ def _predictions(
                     _refuse_no_numbers(predicted, model, fold)
                     yield model, fold, predicted
                 bar.update(len(part))
+
+
+def _folds_at_once(estimator: BaseEstimator, n_folds: int) -> int:
+    """Networks are trained on all folds at once, samplers on one fold for each core, other models fold by fold."""
+    if learns_together(estimator):
+        return n_folds
+    last = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
+    return torch.get_num_threads() if getattr(last, "in_threads", False) else 1
 
 
 def _refuse_no_numbers(predicted: np.ndarray, model: Model, fold: Fold) -> None:
@@ -261,7 +271,7 @@ def fit_predict(
     """Fit each estimator on the training part of its fold and predict the test part; of that only X is seen.
 
     `besides` is that of `besides_labels`; with it a training accession without any label takes part. Networks are
-    fitted together.
+    fitted together, all else in threads side by side.
     """
     samples = [fold.train for fold in folds]
     if not besides and labels.dtype.kind == "f":
@@ -270,9 +280,17 @@ def fit_predict(
         held = Held(X)
         fit_together(estimators, held, labels, samples, **besides)
         return predict_together(estimators, held, [fold.test for fold in folds])
-    for estimator, train in zip(estimators, samples, strict=True):
-        options = {name: values[train] for name, values in besides.items()}
-        estimator.fit(X[train], labels[train], **options)
+
+    def fit(estimator: BaseEstimator, train: np.ndarray) -> None:
+        estimator.fit(X[train], labels[train], **{name: values[train] for name, values in besides.items()})
+
+    if (
+        len(estimators) == 1
+    ):  # here: what a thread was told about its number of threads holds for that thread alone
+        fit(estimators[0], samples[0])
+    else:
+        with ThreadPoolExecutor(len(estimators)) as pool:
+            list(pool.map(fit, estimators, samples))
     return [
         np.asarray(estimator.predict(X[fold.test])) for estimator, fold in zip(estimators, folds, strict=True)
     ]

@@ -124,7 +124,7 @@ def test_same_seed_same_result_with_any_number_of_jobs_and_traits_alone():
     both = np.column_stack([y, -2 * y])
     both[3, 1] = np.nan
     settings = {"n_chains": 2, **QUICK}
-    one = BayesianRegression(**settings).fit(X, both)
+    one = BayesianRegression(**settings, n_jobs=1).fit(X, both)
     other = BayesianRegression(**settings, n_jobs=3).fit(X, both)
     np.testing.assert_array_equal(one.traces_, other.traces_)
     alone = BayesianRegression(**settings).fit(X, y)
@@ -159,6 +159,7 @@ def test_a_marker_that_does_not_vary_has_no_say():
     [
         ({"prior": "BayesC"}, "prior is 'BayesC'; allowed are BayesA, BayesB, Bayesian Lasso."),
         ({"n_chains": 0}, "n_chains is 0; it must be a whole number, at least 1."),
+        ({"n_jobs": 0}, "n_jobs is 0; it must be a whole number, at least 1."),
         ({"thin": 2.5}, "thin is 2.5; it must be a whole number, at least 1."),
         ({"burn_in": 40}, "no draw is left of n_iterations 40"),
     ],

@@ -3,12 +3,14 @@
 import errno
 import multiprocessing
 import re
+import threading
 import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import xarray as xr
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.pipeline import make_pipeline
@@ -17,7 +19,7 @@ from sklearn.svm import SVC
 
 from gi_lib.datasets.cohort import MISSING_DOSAGE, validate_cohort
 from gi_lib.datasets.registry import DataError
-from gi_lib.models import CountryMean, map_neighbours, ridge
+from gi_lib.models import BayesianRegression, CountryMean, map_neighbours, ridge
 from gi_lib.training import (
     FineTunedGalianaRegressor,
     FrozenGalianaRegressor,
@@ -551,6 +553,48 @@ def test_progress_is_not_part_of_the_key_but_the_device_is_the_one_used(cohort):
     ]
     assert described[0] == described[1]
     assert (described[1] == described[2]) == (resolve_device("auto").type == "cpu")
+
+
+class Meeting(Spy):
+    """Is fitted only while another fold is, too."""
+
+    in_threads = True
+    others = threading.Barrier(2)
+
+    def fit(self, X, y):
+        self.others.wait(timeout=60)
+        return super().fit(X, y)
+
+
+@pytest.fixture
+def two_threads():
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(1)
+
+
+@pytest.mark.parametrize("estimator", [Meeting(), make_pipeline(StandardScaler(), Meeting())])
+def test_as_many_folds_of_a_sampler_as_threads_are_fitted_side_by_side(cohort, two_threads, estimator):
+    table = cross_validate(cohort, [Model("meeting", estimator, "flat counts")], RandomFolds(4))
+    alone = cross_validate(cohort, [Model("meeting", Spy(), "flat counts")], RandomFolds(4))
+    pd.testing.assert_frame_equal(table, alone)
+
+
+@pytest.mark.parametrize("n_folds", [2, 3])  # a last fold that stands alone, and none
+def test_a_sampler_predicts_the_same_on_any_number_of_threads(cohort, n_folds):
+    sampler = make_pipeline(StandardScaler(), BayesianRegression("BayesB", 60, 10))
+    tables = []
+    for threads in (1, 2, 5):
+        torch.set_num_threads(threads)
+        model = Model("BayesB", sampler, "flat counts")
+        tables.append(cross_validate(cohort, [model], RandomFolds(n_folds), cached=False))
+    torch.set_num_threads(1)
+    pd.testing.assert_frame_equal(tables[0], tables[1], check_exact=True)
+    pd.testing.assert_frame_equal(tables[0], tables[2], check_exact=True)
+
+
+def test_the_number_of_jobs_is_not_part_of_the_key():
+    assert describe(BayesianRegression(n_jobs=1)) == describe(BayesianRegression(n_jobs=2))
 
 
 # ------------------------------------------------------------------------------------------- source task
