@@ -2,6 +2,7 @@
 
     python benchmarks/gibbs.py            prints a table
     python benchmarks/gibbs.py --record   and writes it to results/benchmarks/gibbs.csv
+    python benchmarks/gibbs.py --cores    a cross-validation on one core and on all of them; needs no R
 
 Both learn from the same dosages and labels of four fifths of the rice lines, with as many iterations and one thread,
 and predict the other lines by their marker effects. Needs R with BGLR (Pérez & de los Campos 2014) and the rice panel.
@@ -15,11 +16,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
+import xarray as xr
 
 from gi_lib.cohorts.panels import TABLE_1, load_panel, one_trait
 from gi_lib.encoding.markers import filter_markers
 from gi_lib.models import PRIORS, BayesianRegression
-from gi_lib.validation import RandomFolds
+from gi_lib.validation import Model, RandomFolds, cross_validate
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "benchmarks" / "gibbs.csv"
 THEIR_NAMES = {"BayesA": "BayesA", "BayesB": "BayesB", "Bayesian Lasso": "BL"}
@@ -64,6 +67,23 @@ def error_of_mean(draws: np.ndarray) -> float:
     return batches.std(ddof=1) / np.sqrt(len(batches))
 
 
+def on_cores(panel: xr.Dataset, iterations: int) -> pd.DataFrame:
+    """Seconds of a cross-validation by each sampler, fold after fold and on all cores."""
+    rows = []
+    cores, split = torch.get_num_threads(), RandomFolds(2 * torch.get_num_threads())
+    for prior in PRIORS:
+        models = [Model(prior, BayesianRegression(prior, iterations, 3 * iterations // 10), "dosage")]
+        seconds, tables = [], []
+        for threads in (1, cores):
+            torch.set_num_threads(threads)
+            start = time.perf_counter()
+            tables.append(cross_validate(panel, models, split, cached=False))
+            seconds.append(time.perf_counter() - start)
+        assert tables[0].equals(tables[1])
+        rows.append((prior, split.n_splits, cores, *seconds, seconds[0] / seconds[1]))
+    return pd.DataFrame(rows, columns=["prior", "folds", "cores", "one_core", "all_cores", "ratio"])
+
+
 def main() -> None:
     """Measure, compare, print."""
     parser = argparse.ArgumentParser(
@@ -72,11 +92,16 @@ def main() -> None:
     parser.add_argument("--record", action="store_true")
     parser.add_argument("--markers", type=int, default=2_000)
     parser.add_argument("--iterations", type=int, default=20_000)
+    parser.add_argument("--cores", action="store_true")
     asked = parser.parse_args()
     name, trait = TABLE_1["ARK"]
     panel = one_trait(filter_markers(load_panel(name))[0], trait)
     every = np.linspace(0, panel.sizes["marker"] - 1, min(asked.markers, panel.sizes["marker"]))
-    X = panel["dosage"].values[:, every.round().astype(int)]
+    panel = panel.isel(marker=every.round().astype(int))
+    if asked.cores:
+        print(on_cores(panel, asked.iterations).round(2).to_string(index=False))
+        return
+    X = panel["dosage"].values
     y = panel["trait_value"].values[:, 0]
     fold = next(iter(RandomFolds(5).folds(panel)))
     rows = []
