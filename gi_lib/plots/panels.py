@@ -49,7 +49,7 @@ def model_dots(
         sharey=True,
         squeeze=False,
     )
-    fig.get_layout_engine().set(h_pad=0.1)  # a title is not to stand on the numbers above it
+    fig.set_layout_engine("constrained", h_pad=0.1)  # a title is not to stand on the numbers above it
     places = np.arange(len(order))
     colour = SCORE_COLOURS["within country"]
     for ax, name in zip(axes.flat, groups, strict=False):
