@@ -182,12 +182,12 @@ class BayesianRegression(RegressorMixin, BaseEstimator):
     def _check_settings(self) -> None:
         if self.prior not in PRIORS:
             raise ValueError(f"prior is {self.prior!r}; allowed are {', '.join(PRIORS)}.")
-        for name, least in (("n_iterations", 1), ("burn_in", 0), ("thin", 1), ("n_chains", 1), ("n_jobs", 1)):
+        for name, least in (("n_iterations", 1), ("burn_in", 0), ("thin", 1), ("n_chains", 1)):
             value = getattr(self, name)
-            if name == "n_jobs" and value == -1:
-                continue
             if not isinstance(value, Integral) or value < least:
                 raise ValueError(f"{name} is {value!r}; it must be a whole number, at least {least}.")
+        if not isinstance(self.n_jobs, Integral) or (self.n_jobs < 1 and self.n_jobs != -1):
+            raise ValueError(f"n_jobs is {self.n_jobs!r}; it must be a whole number, at least 1, or -1.")
         if self.burn_in + self.thin > self.n_iterations:
             raise ValueError(
                 f"With burn_in {self.burn_in} and thin {self.thin}, no draw is left of n_iterations "

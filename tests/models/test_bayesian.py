@@ -159,7 +159,7 @@ def test_a_marker_that_does_not_vary_has_no_say():
     [
         ({"prior": "BayesC"}, "prior is 'BayesC'; allowed are BayesA, BayesB, Bayesian Lasso."),
         ({"n_chains": 0}, "n_chains is 0; it must be a whole number, at least 1."),
-        ({"n_jobs": 0}, "n_jobs is 0; it must be a whole number, at least 1."),
+        ({"n_jobs": 0}, "n_jobs is 0; it must be a whole number, at least 1, or -1."),
         ({"thin": 2.5}, "thin is 2.5; it must be a whole number, at least 1."),
         ({"burn_in": 40}, "no draw is left of n_iterations 40"),
     ],

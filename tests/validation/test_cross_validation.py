@@ -581,14 +581,13 @@ def test_as_many_folds_of_a_sampler_as_threads_are_fitted_side_by_side(cohort, t
 
 
 @pytest.mark.parametrize("n_folds", [2, 3])  # a last fold that stands alone, and none
-def test_a_sampler_predicts_the_same_on_any_number_of_threads(cohort, n_folds):
+def test_a_sampler_predicts_the_same_on_any_number_of_threads(cohort, two_threads, n_folds):
     sampler = make_pipeline(StandardScaler(), BayesianRegression("BayesB", 60, 10))
     tables = []
+    model = Model("BayesB", sampler, "flat counts")
     for threads in (1, 2, 5):
         torch.set_num_threads(threads)
-        model = Model("BayesB", sampler, "flat counts")
         tables.append(cross_validate(cohort, [model], RandomFolds(n_folds), cached=False))
-    torch.set_num_threads(1)
     pd.testing.assert_frame_equal(tables[0], tables[1], check_exact=True)
     pd.testing.assert_frame_equal(tables[0], tables[2], check_exact=True)
 
