@@ -284,9 +284,8 @@ def fit_predict(
     def fit(estimator: BaseEstimator, train: np.ndarray) -> None:
         estimator.fit(X[train], labels[train], **{name: values[train] for name, values in besides.items()})
 
-    if (
-        len(estimators) == 1
-    ):  # here: what a thread was told about its number of threads holds for that thread alone
+    # One alone stays in this thread: how many threads PyTorch may use, each thread is told for itself.
+    if len(estimators) == 1:
         fit(estimators[0], samples[0])
     else:
         with ThreadPoolExecutor(len(estimators)) as pool:
